@@ -1,0 +1,39 @@
+"""The Program: everything a worker needs to serve, compiled from one configuration file."""
+
+import ipaddress
+from dataclasses import dataclass
+
+from proxy.routing.route import Endpoint, Limits, LogPlan, Timeouts, TlsPlan
+from proxy.routing.sites import Site, SiteTable
+from proxy.upstream.plan import PoolPlan
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(slots=True, eq=False)
+class Program:
+    """One configuration, compiled. A reload makes a new one and swaps one reference.
+
+    Attributes:
+        endpoints: Addresses to listen on.
+        sites: Finds the site for a host.
+        pools: By name.
+        trusted: Networks whose forwarding fields and PROXY protocol are believed.
+        proxy_protocol: True to expect PROXY protocol from trusted peers on every connection.
+        drain_timeout: Seconds that a stop lets running requests finish.
+    """
+
+    endpoints: tuple[Endpoint, ...]
+    sites: SiteTable
+    pools: dict[str, PoolPlan]
+    tls: TlsPlan
+    limits: Limits
+    timeouts: Timeouts
+    log: LogPlan
+    trusted: tuple[Network, ...] = ()
+    proxy_protocol: bool = False
+    drain_timeout: float = 30.0
+
+    def all_sites(self) -> tuple[Site, ...]:
+        """Return every site once."""
+        return self.sites.sites

@@ -1,0 +1,47 @@
+"""Which site a request is for: exact host, then wildcard, then the default one."""
+
+from dataclasses import dataclass
+
+from proxy.message.edit import NO_EDIT, FieldEdit
+from proxy.routing.route import Gate
+from proxy.routing.table import RouteTable
+
+
+@dataclass(slots=True, eq=False)
+class Site:
+    """One site: its names and its table of routes.
+
+    Attributes:
+        label: Its first host name, for the log.
+        plain_gates: Run for requests that came by http, before a route is looked for: the
+            redirect to https.
+        edit, edit_plain: For answers given before a route is known (404, 405, redirects).
+    """
+
+    label: str
+    routes: RouteTable
+    plain_gates: tuple[Gate, ...] = ()
+    edit: FieldEdit = NO_EDIT
+    edit_plain: FieldEdit = NO_EDIT
+
+
+class SiteTable:
+    """Finds the site for a host."""
+
+    __slots__ = ("_default", "_exact", "_wildcards", "sites")
+
+    def __init__(
+        self, exact: dict[str, Site], wildcards: dict[str, Site], default: Site | None = None
+    ) -> None:
+        """Take sites by lower-case host; a wildcard's key is its part after the star (".a.b")."""
+        self._exact = exact
+        self._wildcards = wildcards
+        self._default = default
+        unique = {id(site): site for site in (*exact.values(), *wildcards.values())}
+        if default is not None:
+            unique[id(default)] = default
+        self.sites = tuple(unique.values())
+
+    def find(self, host: str) -> Site | None:
+        """Return the site for a lower-case host without port, or None."""
+        raise NotImplementedError
