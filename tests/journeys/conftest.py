@@ -1,0 +1,35 @@
+"""What every journey may ask for: the real command, running."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.running import RunningProxy, StartProxy, launch, wait_until_ready
+
+
+@pytest.fixture
+def start_proxy() -> Iterator[StartProxy]:
+    """Start `pyproxy serve` on a configuration and wait until it serves; end it with the test.
+
+    The text may use ${HTTP_PORT}, ${HTTPS_PORT} and ${STATE_DIR}. Where it says nothing about
+    `listen`, `workers`, `state_dir` or `drain_timeout`, `running.DEFAULTS` do.
+    """
+    started: list[RunningProxy] = []
+
+    def start(
+        config_text: str,
+        tmp_path: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        wait: bool = True,
+    ) -> RunningProxy:
+        proxy = launch(config_text, tmp_path, environment)
+        started.append(proxy)
+        if wait:
+            wait_until_ready(proxy)
+        return proxy
+
+    yield start
+    for proxy in started:
+        proxy.end()
