@@ -1,0 +1,142 @@
+import contextlib
+import string
+from urllib.parse import quote
+
+import pytest
+from hypothesis import example, given, strategies as st
+
+from proxy.errors import BadRequestError
+from proxy.message.target import normalise_path, strip_prefix
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("/", "/"),
+        ("/a/b", "/a/b"),
+        ("/a/b/", "/a/b/"),
+        ("/a?b=//../%zz", "/a"),
+        ("/?", "/"),
+        ("/%61dmin/", "/admin/"),
+        ("/admin%2Fx", "/admin/x"),
+        ("/admin%2fx", "/admin/x"),
+        ("/a%252Fb", "/a%2Fb"),
+        ("/a%3Fb?c", "/a?b"),
+        ("//a///b//", "/a/b/"),
+        ("/./a/./b/.", "/a/b/"),
+        ("/a/../b", "/b"),
+        ("/a/b/..", "/a/"),
+        ("/a/b/.", "/a/b/"),
+        ("/a/..", "/"),
+        ("/a//../b", "/b"),
+        ("/a/%2e%2E/b", "/b"),
+        ("/a/.%2e/b", "/b"),
+        ("/../../b", "/b"),
+        ("/..", "/"),
+        ("/a/../../../?x", "/"),
+        ("/.well-known/acme-challenge/x", "/.well-known/acme-challenge/x"),
+        ("/a/...", "/a/..."),
+        ("/a/..b", "/a/..b"),
+        ("/a;x=1/..;/b", "/a;x=1/..;/b"),
+        ("/a/..?x=1", "/"),
+        ("/caf%C3%A9", "/café"),
+        ("/%ff", "/\udcff"),
+        ("/a%5Cb", "/a\\b"),
+        ("/a%20b", "/a b"),
+        ("/%23", "/#"),
+        ('/{a}|"b"^`[c]', '/{a}|"b"^`[c]'),
+        ("*", "*"),
+    ],
+)
+def test_normalised(target: str, path: str) -> None:
+    assert normalise_path(target) == path
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["", "a", "http://h/a", "?a", "/%", "/%z", "/%zz", "/%4", "/a%00b", "/a\\b", "/a#b", "/a b",
+     "/\x00", "/é", "/\u20ac", "/a\r\nb", "/\x7f"],
+)  # fmt: skip
+def test_refused(target: str) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        normalise_path(target)
+    assert caught.value.status == 400
+
+
+segment = st.text(string.ascii_letters + string.digits + "-._~;=@!é/?%", min_size=1, max_size=6)
+
+
+@st.composite
+def spellings(draw: st.DrawFn) -> tuple[str, str]:
+    """Draw two targets for the same path."""
+    path = "/" + "/".join(draw(st.lists(segment, max_size=5)))
+    plain, odd = [], []
+    for char in path[1:]:
+        plain.append(quote(char, safe="/"))
+        choice = draw(st.integers(0, 4))
+        if char == "/":
+            odd.append(["/", "//", "/./", "%2F", "/x/%2e%2e/"][choice])
+        elif choice == 0:
+            odd.append("".join(f"%{byte:02x}" for byte in char.encode()))
+        else:
+            odd.append(quote(char, safe=""))
+    return "/" + "".join(plain), "/" + "".join(odd) + draw(st.sampled_from(["", "?", "?a=/../b"]))
+
+
+@given(spellings())
+@example(("/admin/", "/%61dmin%2f?"))
+def test_spellings_of_a_path_are_one(pair: tuple[str, str]) -> None:
+    assert normalise_path(pair[0]) == normalise_path(pair[1])
+
+
+@given(
+    (st.text(max_size=30) | st.text("/.%2eEfF05cC;?ab", max_size=20)).map(lambda text: "/" + text)
+)
+def test_output_is_canonical_or_bad_request(target: str) -> None:
+    try:
+        path = normalise_path(target)
+    except BadRequestError:
+        return
+    assert path.startswith("/")
+    assert "//" not in path
+    assert "\0" not in path
+    assert not {".", ".."} & set(path.split("/"))
+    if not set(path) & set("%?#\\") and path.isascii() and path.isprintable() and " " not in path:
+        assert normalise_path(path) == path
+
+
+@given(st.text())
+def test_raises_nothing_else(target: str) -> None:
+    with contextlib.suppress(BadRequestError):
+        normalise_path(target)
+
+
+@pytest.mark.parametrize(
+    ("target", "prefix", "stripped"),
+    [
+        ("/api/a/b?c=/api/", "/api", "/a/b?c=/api/"),
+        ("/api/", "/api", "/"),
+        ("/api/a%2Fb%20c", "/api", "/a%2Fb%20c"),
+        ("/%61pi/a%20b?q", "/api", "/a%20b?q"),
+        ("/x/../api/a", "/api", "/a"),
+        ("/api/../api/a", "/api", "/a"),
+        ("/api/%2E%2e/api/a", "/api", "/a"),
+        ("//api/a", "/api", "/a"),
+        ("/api//evil.example/a", "/api", "/evil.example/a"),
+        ("/api%2Fa", "/api", "/a"),
+        ("/%61pi/%ff%C3%A9", "/api", "/%FF%C3%A9"),
+        ("/api", "/api", "/"),
+        ("/api?x", "/api", "/?x"),
+        ("/a/b/c", "/a/b", "/c"),
+    ],
+)
+def test_strip_prefix(target: str, prefix: str, stripped: str) -> None:
+    assert strip_prefix(target, normalise_path(target), prefix) == stripped
+
+
+@given(spellings())
+def test_stripped_targets_mean_the_rest_of_the_path(pair: tuple[str, str]) -> None:
+    target = "/api" + pair[1]
+    path = normalise_path(target)
+    if path.startswith("/api/"):
+        assert normalise_path(strip_prefix(target, path, "/api")) == path[4:]
