@@ -1,0 +1,99 @@
+"""Giving up root: which user the processes that meet the world become, and how."""
+
+import ctypes
+import grp
+import os
+import pwd
+import resource
+from dataclasses import dataclass
+from pathlib import Path
+
+PR_SET_NO_NEW_PRIVS = 38
+
+
+class PrivilegeError(Exception):
+    """The user cannot be had, or root could not be given up. The text is for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A user to become: ids and groups, looked up once while everything can be read."""
+
+    name: str
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+
+
+def identity_of(user: str) -> Identity:
+    """Return the user with this name or number, as "www-data", "www-data:adm" or "33".
+
+    Raises:
+        PrivilegeError: There is no such user or group.
+    """
+    name, colon, group = user.partition(":")
+    try:
+        entry = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
+    except KeyError:
+        raise PrivilegeError(f"there is no user {name!r} on this machine") from None
+    gid = entry.pw_gid
+    if colon:
+        try:
+            gid = int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
+        except KeyError:
+            raise PrivilegeError(f"there is no group {group!r} on this machine") from None
+    groups = tuple(sorted(os.getgrouplist(entry.pw_name, gid)))
+    return Identity(entry.pw_name, entry.pw_uid, gid, groups)
+
+
+def plan(user: str | None, effective_uid: int) -> Identity | None:
+    """Return whom to become, None to stay as started: only root can become somebody else.
+
+    Raises:
+        PrivilegeError: There is no such user or group.
+    """
+    if not user or effective_uid != 0:
+        return None
+    identity = identity_of(user)
+    return None if identity.uid == 0 else identity
+
+
+def become(identity: Identity | None) -> None:
+    """Become `identity`, for good, and let nothing this process runs gain privileges.
+
+    Raises:
+        PrivilegeError: Something of root is left.
+    """
+    if identity is not None:
+        os.setgroups(identity.groups)
+        os.setresgid(identity.gid, identity.gid, identity.gid)
+        os.setresuid(identity.uid, identity.uid, identity.uid)
+        if 0 in (*os.getresuid(), *os.getresgid()) and identity.gid != 0:
+            raise PrivilegeError(f"could not give up root for {identity.name}")
+    ctypes.CDLL(None).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the soft limit of open files to the hard one, and return it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def hand_over(path: Path, identity: Identity | None) -> None:
+    """Make sure that a log file exists and that `identity` may write to it, as nginx does.
+
+    Workers that gave up root could not create a file in /var/log, but reopen this one when its
+    predecessor was rotated away.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    handle = os.open(path, flags, 0o640)
+    try:
+        if identity is not None and os.fstat(handle).st_uid != identity.uid:
+            os.fchown(handle, identity.uid, identity.gid)
+    finally:
+        os.close(handle)
