@@ -1,0 +1,230 @@
+"""The load generators wrk and h2load: how they are called, and what they say.
+
+Neither can be told not to resume TLS sessions when it connects again (both do, also where every
+answer closes the connection). `handshakes` therefore gives every request a client of its own.
+"""
+
+import re
+import secrets
+import statistics
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.running import pinned
+
+REQUESTS_LUA = Path(__file__).parent / "lua" / "requests.lua"
+BROWSER_HEADERS = (
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "Accept-Language: en-GB,en;q=0.7,de;q=0.3",
+    "Accept-Encoding: gzip, deflate, br, zstd",
+    "Connection: keep-alive",
+    "Upgrade-Insecure-Requests: 1",
+    "Sec-Fetch-Dest: document",
+    "Sec-Fetch-Mode: navigate",
+    "Sec-Fetch-Site: none",
+    "Sec-Fetch-User: ?1",
+)
+_STATUS_CODES = re.compile(
+    r"^status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", re.MULTILINE
+)
+_REQUESTS = re.compile(
+    r"^requests: (\d+) total, .* (\d+) failed, (\d+) errored, (\d+) timeout", re.MULTILINE
+)
+_FINISHED = re.compile(r"^finished in ([\d.]+)(us|ms|s),", re.MULTILINE)
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+
+
+class LoadError(Exception):
+    """A load generator failed; the message holds what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What came of one run of a load generator.
+
+    `requests` counts answers, right or wrong; `bad_answers` those of them that were not 2xx or 3xx,
+    `broken` the connections that failed and `late` the requests that timed out.
+    Latencies are in milliseconds, 0 where the generator does not measure them.
+    """
+
+    requests: int
+    seconds: float
+    bad_answers: int = 0
+    broken: int = 0
+    late: int = 0
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
+
+    @property
+    def errors(self) -> int:
+        """Everything that was not an answer as it should be."""
+        return self.bad_answers + self.broken + self.late
+
+    @property
+    def rate(self) -> float:
+        """Answers a second."""
+        return self.requests / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where load goes to, and from which cores."""
+
+    port: int
+    path: str
+    cores: frozenset[int]
+
+    @property
+    def url(self) -> str:
+        """The address in the form the generators take; wrk asks for the name, so both do."""
+        return f"https://localhost:{self.port}{self.path}"
+
+
+def wrk(
+    target: Target, *, seconds: int, connections: int, different: bool = False, timeout: int = 10
+) -> Load:
+    """Send as many requests as the server takes over kept-alive connections, for whole seconds.
+
+    Raises:
+        LoadError: wrk failed.
+    """
+    command = wrk_command(
+        target, seconds=seconds, connections=connections, different=different, timeout=timeout
+    )
+    return parse_wrk(run(command, target))
+
+
+def wrk_command(
+    target: Target, *, seconds: int, connections: int, different: bool = False, timeout: int = 10
+) -> list[str]:
+    """The command line of `wrk`."""
+    return [
+        *("wrk", "--threads", "1", "--connections", str(connections)),
+        *("--duration", f"{seconds}s", "--timeout", f"{timeout}s"),
+        *("--script", str(REQUESTS_LUA), target.url, "--"),
+        *("different" if different else "same", secrets.token_hex(4)),
+        *("Host: localhost", *BROWSER_HEADERS),
+    ]
+
+
+def handshakes(target: Target, *, seconds: float, rate: int) -> Load:
+    """Open `rate` fresh connections a second, each with a full handshake and one request.
+
+    Raises:
+        LoadError: h2load failed.
+    """
+    count = str(int(seconds * rate))
+    command = [
+        *("h2load", "--h1", "--clients", count, "--requests", count),
+        *("--rate", str(max(1, rate // 100)), "--rate-period", "10ms"),
+        *h2load_headers(connection="close"),
+        target.url,
+    ]
+    return parse_h2load(run(command, target))
+
+
+def paced(target: Target, *, seconds: float, rate: float, clients: int, log: Path) -> Load:
+    """Send `rate` requests a second, whatever the answers take, evenly spread over the clients.
+
+    The clients connect one after the other, a millisecond apart, so that they are out of step; the
+    first half second is left out of the latencies.
+
+    Raises:
+        LoadError: h2load failed.
+    """
+    log.unlink(missing_ok=True)
+    command = [
+        *("h2load", "--h1", "--clients", str(clients), "--requests", str(int(rate * seconds))),
+        *("--rate", "1", "--rate-period", "1ms", "--rps", f"{rate / clients:.2f}"),
+        *h2load_headers(connection="keep-alive"),
+        *("--log-file", str(log), target.url),
+    ]
+    load = parse_h2load(run(command, target))
+    p50, p99 = percentiles(parse_h2load_log(log.read_text(), skip_us=500_000))
+    return Load(load.requests, load.seconds, load.bad_answers, load.broken, load.late, p50, p99)
+
+
+def h2load_headers(connection: str) -> list[str]:
+    """The browser's headers as options of h2load, with another value for Connection."""
+    options: list[str] = []
+    for header in BROWSER_HEADERS:
+        name, _, value = header.partition(": ")
+        options += ["--header", f"{name}: {connection if name == 'Connection' else value}"]
+    return options
+
+
+def run(command: Sequence[str], target: Target) -> str:
+    """Run a generator on the target's cores and return its output.
+
+    Raises:
+        LoadError: it failed.
+    """
+    done = subprocess.run(
+        [*pinned(target.cores), *command], capture_output=True, text=True, check=False, timeout=300
+    )
+    if done.returncode:
+        raise LoadError(f"{command[0]} ended with {done.returncode}: {done.stderr or done.stdout}")
+    return done.stdout
+
+
+def parse_wrk(text: str) -> Load:
+    """Read the RESULT line that requests.lua makes wrk print.
+
+    Raises:
+        LoadError: there is none.
+    """
+    for line in text.splitlines():
+        if line.startswith("RESULT "):
+            values = {name: int(value) for name, value in (w.split("=") for w in line.split()[1:])}
+            return Load(
+                requests=values["requests"],
+                seconds=values["duration_us"] / 1e6,
+                bad_answers=values["status"],
+                broken=values["connect"] + values["read"] + values["write"],
+                late=values["timeout"],
+                p50_ms=values["p50_us"] / 1e3,
+                p99_ms=values["p99_us"] / 1e3,
+            )
+    raise LoadError(f"wrk printed no result: {text!r}")
+
+
+def parse_h2load(text: str) -> Load:
+    """Read the summary of h2load; `failed` counts 4xx and 5xx too, `bad_answers` only those.
+
+    Raises:
+        LoadError: there is no summary.
+    """
+    requests, codes, finished = (
+        pattern.search(text) for pattern in (_REQUESTS, _STATUS_CODES, _FINISHED)
+    )
+    if not (requests and codes and finished):
+        raise LoadError(f"h2load printed no summary: {text!r}")
+    good, redirects, client_faults, server_faults = map(int, codes.groups())
+    total, failed, _errored, late = map(int, requests.groups())
+    bad = client_faults + server_faults
+    answered = good + redirects + bad
+    return Load(
+        requests=answered,
+        seconds=float(finished[1]) * _SECONDS[finished[2]],
+        bad_answers=bad,
+        broken=max(total - answered, failed - bad) - late,
+        late=late,
+    )
+
+
+def parse_h2load_log(text: str, skip_us: int) -> list[int]:
+    """Latencies in microseconds from h2load's log, without what began in the first `skip_us`."""
+    rows = [line.split("\t") for line in text.splitlines()]
+    begin = min((int(row[0]) for row in rows), default=0) + skip_us
+    return [int(row[2]) for row in rows if int(row[0]) >= begin]
+
+
+def percentiles(latencies_us: Sequence[int]) -> tuple[float, float]:
+    """The 50th and 99th percentile in milliseconds; zeros where there is too little to tell."""
+    if len(latencies_us) < 100:
+        return 0.0, 0.0
+    cuts = statistics.quantiles(latencies_us, n=100)
+    return cuts[49] / 1e3, cuts[98] / 1e3

@@ -1,0 +1,34 @@
+-- Requests with the headers of a browser, for wrk; load.py gives the arguments after `--`:
+-- "same" or "different", a word that is unique to this run, then one header line each.
+-- "different": path, cookie and referrer of every request are new, in this run and across runs.
+
+local function same(headers)
+  local text = "GET " .. wrk.path .. " HTTP/1.1\r\n" .. headers .. "\r\n"
+  wrk.format = function() return text end -- called once: wrk then sends it without asking Lua again
+end
+
+local function different(run, headers)
+  local before = "GET " .. wrk.path .. "?id=" .. run .. "-"
+  local middle = " HTTP/1.1\r\n" .. headers .. "Referer: https://localhost/list?page="
+  local cookie = "\r\nCookie: csrftoken=k3JZ0bqQ7Yw2mS9nXcVt5RfL; sessionid=" .. run
+  local n = 0
+  request = function()
+    n = n + 1
+    return before .. n .. middle .. n .. cookie .. n .. "\r\n\r\n"
+  end
+end
+
+function init(args)
+  local headers = table.concat(args, "\r\n", 3) .. "\r\n"
+  if args[1] == "different" then different(args[2], headers) else same(headers) end
+end
+
+function done(summary, latency, _)
+  local errors = summary.errors
+  io.write(string.format(
+    "RESULT requests=%d duration_us=%d bytes=%d connect=%d read=%d write=%d timeout=%d status=%d "
+      .. "p50_us=%d p99_us=%d max_us=%d\n",
+    summary.requests, summary.duration, summary.bytes,
+    errors.connect, errors.read, errors.write, errors.timeout, errors.status,
+    latency:percentile(50), latency:percentile(99), latency.max))
+end

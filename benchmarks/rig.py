@@ -1,0 +1,114 @@
+"""The rig of one run: a stage, an upstream, and the servers that play on it."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from benchmarks import client
+from benchmarks.load import Target
+from benchmarks.running import Running
+from benchmarks.servers import nginx
+from benchmarks.servers.server import Server
+from benchmarks.stage import (
+    Options,
+    Part,
+    Stage,
+    free_port,
+    make_certificate,
+    split_cores,
+)
+
+DEFAULT_OPTIONS = Options()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How long and how hard: whole seconds a round, rounds a row, connections of the load.
+
+    `idle_connections` are opened beside each other in the row that measures their memory.
+    """
+
+    seconds: int = 2
+    rounds: int = 5
+    connections: int = 32
+    idle_connections: int = 2000
+
+
+class Rig:
+    """Owns everything that a run starts or writes; leaving it ends and removes all of it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._stack = contextlib.ExitStack()
+        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmarks-")))
+        self._parts = 0
+        self._shared: dict[str, Running] = {}
+        cores = split_cores()
+        certificate, key = make_certificate(folder)
+        origin = nginx.start_origin(folder / "origin", free_port(), cores.others)
+        self._stack.callback(origin.stop)
+        self.stage = Stage(folder, certificate, key, origin.port, cores)
+        self.context = client.tls_context(certificate)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def part(
+        self,
+        server: Server,
+        *,
+        workers: int = 1,
+        cores: frozenset[int] | None = None,
+        options: Options = DEFAULT_OPTIONS,
+        origin_port: int | None = None,
+    ) -> Part:
+        """A new part for a server: a folder and a free port, on the proxy's core by default."""
+        self._parts += 1
+        stage = self.stage
+        if origin_port is not None:
+            stage = Stage(stage.folder, stage.certificate, stage.key, origin_port, stage.cores)
+        folder = stage.folder / f"{self._parts:02d}-{server.name.replace(' ', '-')}"
+        return Part(stage, folder, free_port(), workers, cores or stage.cores.proxy, options)
+
+    def shared(self, server: Server) -> Running:
+        """The server's instance that most rows use: one worker, pinned; started at first use.
+
+        Raises:
+            DidNotStartError: it did not start.
+        """
+        if server.name not in self._shared:
+            running = server.start(self.part(server))
+            self._stack.callback(running.stop)
+            self._shared[server.name] = running
+        return self._shared[server.name]
+
+    @contextlib.contextmanager
+    def fresh(self, server: Server, part: Part) -> Iterator[Running]:
+        """A server of its own for one measurement.
+
+        Raises:
+            DidNotStartError: it did not start.
+        """
+        running = server.start(part)
+        try:
+            yield running
+        finally:
+            running.stop()
+
+    def target(
+        self, running: Running, path: str = "/small", cores: frozenset[int] | None = None
+    ) -> Target:
+        """Where the load generators find a server."""
+        return Target(running.port, path, cores or self.stage.cores.others)

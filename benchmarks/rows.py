@@ -1,0 +1,76 @@
+"""The rows of the comparison, as a table: what a later feature wants measured, it adds here.
+
+Rows that wait for their feature: gzip (10 KB and 100 KB of JSON), files (10 KB and 200 KB), HTTP/2
+(100 bytes, 10 KB, 1 MB), a rate limit that is checked on every request.
+"""
+
+from dataclasses import dataclass
+
+from benchmarks.work import (
+    HalfLoad,
+    Handshakes,
+    IdleConnections,
+    Requests,
+    SecondWorker,
+    Work,
+)
+
+CPU = "CPU µs"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: its key on the command line, its title, the unit of its figure, its work.
+
+    `compared`: whether the figure is a cost, so that nginx's divided by ours is a ratio to show.
+    `first` and `aim`: the ratio (or, where nothing is compared, the figure) to reach.
+    """
+
+    key: str
+    title: str
+    unit: str
+    work: Work
+    compared: bool = True
+    first: float | None = None
+    aim: float | None = None
+
+
+ROWS = (
+    Row("small", "HTTP/1.1, 100-byte answer", CPU, Requests(), first=0.70, aim=1.00),
+    Row(
+        "different",
+        "the same, every request's headers different",
+        CPU,
+        Requests(different=True),
+        first=0.55,
+        aim=0.80,
+    ),
+    Row("10k", "10 KB answer", CPU, Requests("/10k"), first=0.75, aim=1.00),
+    Row("1m", "1 MB answer", CPU, Requests("/1m", connections=16), first=1.05, aim=1.25),
+    Row("handshake", "full TLS handshake + one request", CPU, Handshakes(), first=0.90, aim=1.00),
+    Row("idle", "memory per idle TLS connection", "KB", IdleConnections()),
+    Row("half", "99th percentile of latency at half load", "ms", HalfLoad()),
+    Row(
+        "second",
+        "two workers on two cores, gain over one",
+        "times",
+        SecondWorker(),
+        compared=False,
+        first=1.8,
+        aim=1.95,
+    ),
+)
+
+
+def chosen(keys: str) -> tuple[Row, ...]:
+    """The rows named in a list with commas, in the order of the table; all for an empty list.
+
+    Raises:
+        ValueError: a name is none of a row.
+    """
+    names = [name.strip() for name in keys.split(",") if name.strip()]
+    known = {row.key for row in ROWS}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(f"no row {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    return tuple(row for row in ROWS if not names or row.key in names)

@@ -1,0 +1,81 @@
+"""pyproxy: this checkout, or another one, under this interpreter, or another one."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.servers.server import Server
+from benchmarks.stage import HOST, SECURITY_HEADERS, Part
+
+TREE = Path(__file__).parents[2]
+
+
+class PyProxy(Server):
+    """pyproxy from the checkout `tree`, run by the interpreter `python`, started as users do."""
+
+    def __init__(
+        self, name: str = "pyproxy", tree: Path = TREE, python: str = sys.executable
+    ) -> None:
+        self.name = name
+        self.tree = tree.resolve()
+        self.python = python
+
+    def prepare(self, part: Part) -> list[str]:
+        """Write proxy.yaml."""
+        path = part.folder / "proxy.yaml"
+        path.write_text(yaml.safe_dump(self.configuration(part), sort_keys=False))
+        return self.command("serve", path)
+
+    def command(self, verb: str, configuration: Path) -> list[str]:
+        """One of pyproxy's own commands on this configuration."""
+        return [self.python, "-m", "proxy", verb, "--config", str(configuration)]
+
+    def configuration(self, part: Part) -> dict[str, Any]:
+        """What proxy.yaml holds: the policies of the other servers, in pyproxy's words."""
+        origin: dict[str, Any] = {
+            "servers": [f"http://{HOST}:{part.stage.origin_port}"],
+            "keep_alive": {"connections": 64},
+        }
+        if part.options.hold:
+            origin["hold"] = f"{part.options.hold}s"
+        return {
+            "listen": {"http": None, "https": f"{HOST}:{part.port}"},
+            "workers": part.workers,
+            "state_dir": str(part.folder / "state"),
+            "log": {
+                "access": {"to": str(part.folder / "access.log"), "format": "combined"},
+                "error": {"to": str(part.folder / "error.log"), "level": "info"},
+            },
+            "admin": None,
+            "timeouts": {"keep_alive": f"{part.options.keep_alive}s"},
+            "limits": {
+                "connections": 20000,
+                "connections_per_ip": 20000,
+                "body": f"{part.options.body >> 20}MB",
+            },
+            "upstreams": {"origin": origin},
+            "headers": dict(SECURITY_HEADERS),
+            "sites": [
+                {
+                    "hosts": ["localhost"],
+                    "default": True,
+                    "tls": {"cert": str(part.stage.certificate), "key": str(part.stage.key)},
+                    "routes": [{"path": "/", "proxy": "origin"}],
+                }
+            ],
+        }
+
+    def version_command(self) -> list[str]:
+        """`pyproxy --version`."""
+        return [self.python, "-m", "proxy", "--version"]
+
+    def folder(self, _part: Part | None) -> Path:
+        """The checkout, so that its own `proxy` package is the one that is run."""
+        return self.tree
+
+    def environment(self) -> Mapping[str, str]:
+        """Nothing of the rig's own Python path reaches the proxy."""
+        return {"PYTHONPATH": ""}

@@ -1,0 +1,188 @@
+"""The kinds of work a row may be made of: each puts a server to it once and returns a sample."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks import client, load, processes
+from benchmarks.figures import Sample
+from benchmarks.idle_clients import IdleClients
+from benchmarks.load import Load
+from benchmarks.rig import Rig
+from benchmarks.running import Running, pause
+from benchmarks.servers.nginx import FILES, SMALL
+from benchmarks.servers.server import Server
+from benchmarks.stage import Options
+
+SETTLE = 0.2  # seconds after a load for buffered log lines to be written, and so to be counted
+
+
+class Work(ABC):
+    """One kind of work. `most_rounds` bounds the rounds of work that is slow or steady."""
+
+    most_rounds: int = 99
+
+    @abstractmethod
+    def sample(self, rig: Rig, server: Server) -> Sample:
+        """Put the server to the work once."""
+
+    def prepare(self, rig: Rig, server: Server) -> None:
+        """Before the first round: see that the server answers rightly, and warm it up."""
+        client.check(rig.shared(server).port, "/small", SMALL, rig.context)
+
+
+@dataclass(frozen=True, slots=True)
+class Requests(Work):
+    """As many requests as the server takes, over kept-alive connections."""
+
+    path: str = "/small"
+    different: bool = False
+    connections: int | None = None
+
+    def prepare(self, rig: Rig, server: Server) -> None:
+        """Check one answer, then a second of the load itself."""
+        running = rig.shared(server)
+        client.check(running.port, self.path, FILES.get(self.path, SMALL), rig.context)
+        self.load(rig, running, seconds=1)
+
+    def sample(self, rig: Rig, server: Server) -> Sample:
+        """CPU microseconds a request, and how fast they were answered."""
+        running = rig.shared(server)
+        return measure(running, lambda: self.load(rig, running, rig.settings.seconds))
+
+    def load(self, rig: Rig, running: Running, seconds: int) -> Load:
+        """The load itself."""
+        return load.wrk(
+            rig.target(running, self.path),
+            seconds=seconds,
+            connections=self.connections or rig.settings.connections,
+            different=self.different,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Handshakes(Work):
+    """New connections at one rate for all servers: full handshake, one request, close."""
+
+    rate: int = 1000
+
+    def prepare(self, rig: Rig, server: Server) -> None:
+        """A third of a second of the load itself."""
+        self.load(rig, rig.shared(server), seconds=0.3)
+
+    def sample(self, rig: Rig, server: Server) -> Sample:
+        """CPU microseconds for a connection with its request."""
+        running = rig.shared(server)
+        return measure(running, lambda: self.load(rig, running, rig.settings.seconds))
+
+    def load(self, rig: Rig, running: Running, seconds: float) -> Load:
+        """The load itself."""
+        return load.handshakes(rig.target(running), seconds=seconds, rate=self.rate)
+
+
+@dataclass(frozen=True, slots=True)
+class IdleConnections(Work):
+    """TLS connections that have asked once and are then kept open."""
+
+    most_rounds = 1
+    warm: int = 100
+
+    def sample(self, rig: Rig, server: Server) -> Sample:
+        """Kilobytes of the proxy's memory a connection, after the first hundred."""
+        count = rig.settings.idle_connections
+        cores = rig.stage.cores.others
+        with (
+            rig.fresh(server, rig.part(server, options=Options(keep_alive=300))) as running,
+            IdleClients(running.port, self.warm, rig.stage.certificate, cores) as first,
+        ):
+            first.opened()
+            before = processes.pss_kb(running.pids())
+            with IdleClients(running.port, count, rig.stage.certificate, cores) as many:
+                opened = many.opened()
+                pause(1.0)
+                after = processes.pss_kb(running.pids())
+                alive = many.ask()
+        details = {"connections": float(opened), "pss_mb": after / 1024}
+        return Sample((after - before) / count, 2 * count - opened - alive, details)
+
+
+@dataclass(frozen=True, slots=True)
+class HalfLoad(Work):
+    """Requests at half the rate that the same server reached just before, evenly spread."""
+
+    most_rounds = 3
+    clients: int = 200
+
+    def sample(self, rig: Rig, server: Server) -> Sample:
+        """The 99th percentile of the latency in milliseconds."""
+        running = rig.shared(server)
+        target = rig.target(running)
+        full = load.wrk(target, seconds=1, connections=rig.settings.connections)
+        rate = full.rate / 2
+        sample = measure(
+            running,
+            lambda: load.paced(
+                target,
+                seconds=rig.settings.seconds + 0.5,
+                rate=rate,
+                clients=self.clients,
+                log=rig.stage.folder / "paced.log",
+            ),
+        )
+        p99 = sample.details.get("p99_ms", 0.0)
+        return Sample(p99, sample.errors, {**sample.details, "asked_rps": rate})
+
+
+@dataclass(frozen=True, slots=True)
+class SecondWorker(Work):
+    """The same load on one worker and on two, proxy, load and upstream sharing all cores."""
+
+    most_rounds = 3
+
+    def sample(self, rig: Rig, server: Server) -> Sample:
+        """How much more two workers can do than one, by the CPU they need for a request.
+
+        Two workers on two cores have twice the time, so they do 2 x (CPU a request of one worker)
+        / (CPU a request of two): exactly 2 if they cost each other nothing.
+        """
+        samples = [self.with_workers(rig, server, workers) for workers in (1, 2)]
+        one, two = samples
+        details = {
+            "cpu_us_one": one.figure,
+            "cpu_us_two": two.figure,
+            "rps_one": one.details["rps"],
+            "rps_two": two.details["rps"],
+        }
+        return Sample(2 * one.figure / two.figure, one.errors + two.errors, details)
+
+    def with_workers(self, rig: Rig, server: Server, workers: int) -> Sample:
+        """The load on a fresh server with so many workers."""
+        everything = rig.stage.cores.everything
+        connections = 2 * rig.settings.connections
+        with rig.fresh(server, rig.part(server, workers=workers, cores=everything)) as running:
+            target = rig.target(running, cores=everything)
+            load.wrk(target, seconds=1, connections=connections)
+            return measure(
+                running,
+                lambda: load.wrk(target, seconds=rig.settings.seconds, connections=connections),
+            )
+
+
+def measure(running: Running, put_to_work: Callable[[], Load]) -> Sample:
+    """CPU microseconds of all processes of a server for a request, over one load."""
+    before = running.usage()
+    done = put_to_work()
+    pause(SETTLE)
+    used = running.usage().since(before)
+    requests = max(done.requests, 1)
+    details = {
+        "cpu_us": used.cpu_us / requests,
+        "rps": done.rate,
+        "p50_ms": done.p50_ms,
+        "p99_ms": done.p99_ms,
+        "faults": used.minor_faults / requests,
+        "pss_mb": processes.pss_kb(running.pids()) / 1024,
+        "requests": float(done.requests),
+    }
+    trouble = "" if done.requests else "no request was answered"
+    return Sample(used.cpu_us / requests, done.errors, details, trouble)
