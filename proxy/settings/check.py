@@ -1,0 +1,129 @@
+"""A document checked against the models: every mistake found, not only the first.
+
+Pydantic stops before the rules between fields as soon as one field is wrong. So what is wrong is
+taken out and the rest is checked again, until nothing is wrong any more; what a mistake merely
+brought about (a route without its misspelt handler) is not told.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import ValidationError
+
+from proxy.settings.document import Document
+from proxy.settings.models import Settings
+from proxy.settings.not_built import refused
+from proxy.settings.problem import Path, Problem, WrongValueError
+from proxy.settings.rules import broken_rules
+from proxy.settings.wording import worded
+
+_ROUNDS = 60
+"""Each round takes out at least one value; the depth of the shape is what needs several."""
+
+
+class _Trimmed:
+    """What is left of a document once the broken values are out of it."""
+
+    def __init__(self, document: Document, broken: set[Path]) -> None:
+        self._broken = broken
+        self._kept: dict[Path, list[int]] = {}
+        self.value = self._copy(document.value, ())
+
+    def _copy(self, value: object, path: Path) -> object:
+        if isinstance(value, dict):
+            return {
+                key: self._copy(item, (*path, key))
+                for key, item in value.items()
+                if (*path, key) not in self._broken
+            }
+        if isinstance(value, list):
+            kept = [index for index in range(len(value)) if (*path, index) not in self._broken]
+            self._kept[path] = kept
+            return [self._copy(value[index], (*path, index)) for index in kept]
+        return value
+
+    def original(self, path: Path) -> Path:
+        """Return where in the whole document something of this copy is."""
+        found: Path = ()
+        for step in path:
+            kept = self._kept.get(found)
+            index = (
+                kept[step]
+                if kept is not None and isinstance(step, int) and step < len(kept)
+                else step
+            )
+            found = (*found, index)
+        return found
+
+
+class _Check:
+    """The state of one check: what is broken, and what was told."""
+
+    def __init__(self, document: Document, folder: str) -> None:
+        self.document = document
+        self.folder = folder
+        self.broken = set(document.broken)
+        self.problems = list(document.problems)
+
+    def run(self) -> Settings | None:
+        """Return the settings in the document, or what is left of them without its mistakes."""
+        for path, problem in refused(self.document):
+            self.broken.add(path)
+            self.problems.append(problem)
+        for _ in range(_ROUNDS):
+            trimmed = _Trimmed(self.document, self.broken)
+            try:
+                settings = Settings.model_validate(trimmed.value, context={"folder": self.folder})
+            except ValidationError as error:
+                if not self._take_out(error.errors(include_url=False), trimmed):
+                    return None
+            else:
+                self._rules(settings, trimmed)
+                return settings
+        return None
+
+    def _take_out(self, errors: Iterable[Any], trimmed: _Trimmed) -> bool:
+        """Tell the errors of one round and mark what they are about; False at the root itself."""
+        for error in errors:
+            path, at_key, missing = self._located(error, trimmed)
+            if not self._follows(path):
+                message = worded(error, self.document, path)
+                self.problems.append(self.document.problem(path, message, at_key=at_key or missing))
+            culprit = path[:-1] if missing else path
+            if not culprit:
+                return False
+            self.broken.add(culprit)
+        return True
+
+    def _located(self, error: Any, trimmed: _Trimmed) -> tuple[Path, bool, bool]:  # noqa: ANN401 - pydantic's ErrorDetails
+        """Return the path of an error in the file, whether its key is meant, and whether it misses."""
+        steps = tuple(step for step in error["loc"] if not str(step).startswith("~"))
+        at_key = error["type"] == "extra_forbidden"
+        if steps and steps[-1] == "[key]":
+            steps, at_key = steps[:-1], True
+        path = trimmed.original(steps)
+        if error["type"] == "missing":
+            while len(path) > 1 and path[:-1] not in self.document.places:
+                path = path[:-1]
+            return path, False, True
+        while path and path not in self.document.places:
+            path = path[:-1]
+        return path, at_key, False
+
+    def _follows(self, path: Path) -> bool:
+        """Tell whether trouble at `path` follows from what is broken already: in, at or under it."""
+        return any(path[: len(bad)] == bad or bad[: len(path)] == path for bad in self.broken)
+
+    def _rules(self, settings: Settings, trimmed: _Trimmed) -> None:
+        for path, message in broken_rules(settings, self.document):
+            place = trimmed.original(path)
+            if not self._follows(place):
+                self.problems.append(self.document.problem(place, message))
+
+
+def check(document: Document, folder: str) -> tuple[Settings | None, tuple[Problem, ...]]:
+    """Return the settings and every problem, in the order of the file."""
+    state = _Check(document, folder)
+    settings = state.run()
+    ordered = sorted(dict.fromkeys(state.problems), key=lambda one: (one.line, one.col))
+    return settings, tuple(ordered)

@@ -1,0 +1,303 @@
+"""The configuration as a whole: what `load.load` returns and the compiler reads.
+
+The models of upstreams, sites and TLS live in modules of their own and are offered here too. Every
+duration is seconds, every size bytes; a limit of 0 is no limit; paths of files are absolute.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
+
+from proxy.settings import fields
+from proxy.settings.addresses import IPNetwork, ListenAddress, ServerAddress, network
+from proxy.settings.document import Document
+from proxy.settings.fields import (
+    ByteRate,
+    Count,
+    CountOrNone,
+    Duration,
+    DurationOrOff,
+    HeaderValue,
+    Size,
+    SizeOrOff,
+    Switch,
+    Table,
+)
+from proxy.settings.headers import DEFAULT_HEADERS, in_answers, merged
+from proxy.settings.presets import PRESETS
+from proxy.settings.problem import WrongValueError
+from proxy.settings.sites import (
+    Compress,
+    Redirect,
+    Respond,
+    Route,
+    RouteLimits,
+    RouteTimeouts,
+    Site,
+    WebSocket,
+    upstream_name,
+)
+from proxy.settings.tls import Acme, CertificateFiles, Tls
+from proxy.settings.units import Rate
+from proxy.settings.upstreams import (
+    Buffering,
+    HashBalance,
+    HealthCheck,
+    KeepAlive,
+    RequestKey,
+    Server,
+    Upstream,
+    UpstreamTimeouts,
+    UpstreamTls,
+    lone_server,
+    request_key,
+)
+
+__all__ = [
+    "Acme", "Buffering", "CertificateFiles", "Compress", "HashBalance", "HealthCheck", "KeepAlive",
+    "Limits", "Listen", "ListenAddress", "Log", "Rate", "RateLimit", "Redirect", "RequestKey",
+    "Respond", "Route", "RouteLimits", "RouteTimeouts", "Server", "ServerAddress", "Settings",
+    "Site", "Timeouts", "Tls", "Upstream", "UpstreamTimeouts", "UpstreamTls", "WebSocket",
+    "lone_server",
+]  # fmt: skip
+
+LEVELS = ("debug", "info", "warning", "error")
+FORMATS = ("combined", "json")
+_LIMIT_KEYS = ("client_ip", "host", "global")
+
+
+def _workers(value: object) -> int | Literal["auto"]:
+    return "auto" if value == "auto" else fields.count(1, 1024)(value)
+
+
+def _shared_state(value: object) -> str:
+    if isinstance(value, str) and value.startswith(("redis://", "rediss://", "unix://")):
+        return value
+    if value != "memory":
+        raise WrongValueError("expected memory or redis://host:6379/0")
+    return "memory"
+
+
+def _proxy_protocol(value: object) -> bool:
+    if fields.is_off(value):
+        return False
+    if value in ("accept", "on", True):
+        return True
+    raise WrongValueError("expected off or accept", fields.nearest(str(value), ("off", "accept")))
+
+
+def _trusted(value: object) -> str | IPNetwork:
+    if isinstance(value, str) and value in PRESETS:
+        return value
+    try:
+        return network(value)
+    except WrongValueError as error:
+        near = error.suggestion or fields.nearest(str(value), PRESETS)
+        raise WrongValueError(f"{error.reason}, or {', '.join(PRESETS)}", near) from None
+
+
+def _format(value: object) -> str:
+    text = fields.plain_text(value)
+    if text in FORMATS or "$" in text:
+        return text
+    near = fields.nearest(text, FORMATS)
+    raise WrongValueError("expected combined, json, or a format with $variables", near)
+
+
+def _level(value: object) -> str:
+    text = {"warn": "warning", "err": "error"}.get(str(value), str(value))
+    return fields.one_of(text, LEVELS)
+
+
+def _limit_key(value: object) -> RequestKey:
+    return request_key(value, _LIMIT_KEYS)
+
+
+def _upstreams(value: object) -> object:
+    return {} if value is None else value
+
+
+def _access_log(value: object) -> object:
+    return (
+        {"to": "off" if fields.is_off(value) else value}
+        if not isinstance(value, Mapping | Table)
+        else value
+    )
+
+
+Listeners = Annotated[tuple[fields.Listener, ...], BeforeValidator(fields.as_switched_list)]
+Answers = dict[Annotated[str, *fields.word(in_answers, "a header name")], HeaderValue | None]
+
+
+class Listen(Table):
+    """Where clients reach the proxy."""
+
+    http: Listeners = (ListenAddress("", 80),)
+    https: Listeners = (ListenAddress("", 443),)
+
+
+class AccessLog(Table):
+    """One line a request."""
+
+    to: fields.LogTarget = "stdout"
+    """stdout, stderr, off, or a file that SIGUSR1 reopens."""
+    format: Annotated[str, *fields.word(_format, "combined, json or a format")] = "combined"
+
+
+class ErrorLog(Table):
+    """What went wrong, and what the proxy itself did."""
+
+    to: fields.LogTarget = "stderr"
+    level: Annotated[str, fields.PlainValidator(_level), fields.words_schema(*LEVELS)] = "info"
+
+
+class Log(Table):
+    """Both logs."""
+
+    access: Annotated[AccessLog, BeforeValidator(_access_log)] = AccessLog()
+    error: Annotated[ErrorLog, BeforeValidator(_access_log)] = ErrorLog()
+
+
+class Timeouts(Table):
+    """How long the proxy waits for a client."""
+
+    tls_handshake: Duration = 10.0
+    request_header: Duration = 10.0
+    """From the first byte of a request to the end of its head."""
+    body_idle: Duration = 60.0
+    """Between two pieces of a request's body."""
+    keep_alive: Duration = 75.0
+    """Between two requests on one connection."""
+    write_idle: Duration = 60.0
+    """While a client takes nothing of its answer."""
+
+
+class Limits(Table):
+    """Bounds on what clients may use."""
+
+    connections: Count = 10000
+    connections_per_ip: CountOrNone = 200
+    header_size: Size = 32 * 1024
+    """All header fields of a request together: 431 beyond."""
+    headers: Count = 100
+    """Header fields of a request: 431 beyond."""
+    target: Size = 8 * 1024
+    """The request target: 414 beyond."""
+    body: SizeOrOff = 100 * 1024 * 1024
+    """A request's body: 413 beyond; off for no limit."""
+
+
+class RateLimit(Table):
+    """A token bucket for each key."""
+
+    rate: fields.RequestRate
+    burst: CountOrNone = 0
+    delay: Switch = False
+    key: Annotated[RequestKey, *fields.word(_limit_key, "client_ip, header:NAME, …")] = RequestKey(
+        "client_ip"
+    )
+    status: Annotated[int, *fields.integer(400, 599)] = 429
+    dry_run: Switch = False
+
+
+class Settings(Table):
+    """The whole of proxy.yaml, checked."""
+
+    listen: Listen = Listen()
+    workers: Annotated[
+        int | Literal["auto"],
+        fields.PlainValidator(_workers),
+        fields.WithJsonSchema({"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1}]}),
+    ] = "auto"
+    """Processes; auto is one for each CPU this process may use."""
+    user: fields.Words | None = "www-data"
+    """Whom the workers run as when started as root; null stays root."""
+    state_dir: Annotated[fields.FilePath, Field(validate_default=True)] = "certs"
+    """Certificates, keys of tickets, the control socket."""
+    shared_state: Annotated[str, *fields.word(_shared_state, "memory or redis://host/0")] = "memory"
+    drain_timeout: DurationOrOff = 30.0
+    """How long a stop or a reload lets running requests and WebSockets finish."""
+    trusted_proxies: Annotated[
+        tuple[Annotated[str | IPNetwork, *fields.word(_trusted, "a CIDR or a preset")], ...],
+        BeforeValidator(fields.as_switched_list),
+    ] = ()
+    """Whose X-Forwarded-* and PROXY protocol are believed: CIDRs, cloudflare, private, loopback."""
+    proxy_protocol: Annotated[
+        bool,
+        fields.PlainValidator(_proxy_protocol),
+        fields.PlainSerializer(lambda on: "accept" if on else "off"),
+        fields.WithJsonSchema({"enum": ["off", "accept", False, None]}),
+    ] = False
+    forwarded_header: Switch = False
+    """Also send `Forwarded` (RFC 7239) to upstreams."""
+    log: Log = Log()
+    admin: fields.Listener | None = None
+    timeouts: Timeouts = Timeouts()
+    min_rate: ByteRate = 500.0
+    """A body slower than this over 60 s is cut."""
+    limits: Limits = Limits()
+    tls: Tls = Tls()
+    acme: Acme | None = None
+    upstreams: Annotated[
+        dict[Annotated[str, *fields.word(upstream_name, "a name")], Upstream],
+        BeforeValidator(_upstreams),
+    ] = Field(default_factory=dict)
+    rate_limits: dict[Annotated[str, *fields.word(upstream_name, "a name")], RateLimit] = Field(
+        default_factory=dict
+    )
+    headers: Answers = Field(default_factory=dict)
+    """Added to the defaults; null removes one."""
+    sites: Annotated[tuple[Site, ...], Field(min_length=1)]
+
+    _document: Document | None = PrivateAttr(default=None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_sites(cls, value: Any) -> Any:  # noqa: ANN401 - whatever the file holds
+        """Give the sites `tls: off` where nothing listens for https."""
+        listen = value.get("listen") if isinstance(value, Mapping) else None
+        sites = value.get("sites") if isinstance(value, Mapping) else None
+        if not isinstance(listen, Mapping) or not isinstance(sites, list):
+            return value
+        if "https" not in listen or not (fields.is_off(listen["https"]) or listen["https"] == []):
+            return value
+        plain = [{"tls": "off", **site} if isinstance(site, Mapping) else site for site in sites]
+        return {**value, "sites": plain}
+
+    def read_from(self, document: Document) -> Self:
+        """Return these settings with the document they came from, for advice and for printing."""
+        self._document = document
+        return self
+
+    @property
+    def document(self) -> Document | None:
+        """Return the document the settings were loaded from; None for settings made by hand."""
+        return self._document
+
+    @property
+    def trusted_networks(self) -> tuple[IPNetwork, ...]:
+        """Return `trusted_proxies` with the presets spelt out."""
+        found: list[IPNetwork] = []
+        for entry in self.trusted_proxies:
+            found.extend(PRESETS[entry] if isinstance(entry, str) else (entry,))
+        return tuple(dict.fromkeys(found))
+
+    def upstream_of(self, route: Route) -> Upstream | None:
+        """Return the upstream a route proxies to, made up for an address; None if it does not proxy."""
+        if route.proxy is None:
+            return None
+        if isinstance(route.proxy, ServerAddress):
+            return lone_server(route.proxy)
+        return self.upstreams[route.proxy]
+
+    def headers_of(self, site: Site, route: Route | None = None) -> dict[str, str | None]:
+        """Return the header fields of a site's answers, or of one route's, names as written.
+
+        A text is set in place of whatever the upstream sends under the name. None, which only a
+        route can bring about, removes the upstream's too; a null of the file or of a site just
+        takes back what an upper level set.
+        """
+        levels = merged(DEFAULT_HEADERS, self.headers, site.headers)
+        standing = {name: value for name, value in levels.items() if value is not None}
+        return merged(standing, route.response_headers if route else {})

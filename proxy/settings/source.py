@@ -1,0 +1,43 @@
+"""The text of a configuration file, as problems quote it: the line, a caret, no passwords."""
+
+import re
+
+from proxy.settings.problem import Problem
+
+_WIDEST = 160
+_PASSWORD_IN_URL = re.compile(r"(://[^:/@\s\"']*:)[^@\s\"']+(?=@)")
+_SECRET_KEY = re.compile(r"((?:password|passwd|secret|token|api_?key|authorization)\w*['\"]?\s*:\s*).+", re.I)  # fmt: skip
+
+
+def masked(text: str) -> str:
+    """Return `text` without what is plainly a password written into the file."""
+    return _SECRET_KEY.sub(r"\1***", _PASSWORD_IN_URL.sub(r"\1***", text))
+
+
+class Source:
+    """Name and lines of a file."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        # YAML's own line ends and no others: str.splitlines would count form feeds too.
+        self.lines = re.split(r"\r\n|[\n\r\x85\u2028\u2029]", text)
+
+    def line(self, index: int) -> str:
+        """Return a line by its number from 0, "" beyond the end."""
+        return self.lines[index] if 0 <= index < len(self.lines) else ""
+
+    def problem(self, mark: tuple[int, int], message: str, path: str = "") -> Problem:
+        """Return a problem at `mark`, line and column counted from 0, with the line quoted."""
+        line, col = mark
+        return Problem(self.name, line + 1, col + 1, path, message, self._snippet(line, col))
+
+    def _snippet(self, line: int, col: int) -> str:
+        text = self.line(line)
+        begin = max(0, col - _WIDEST // 2)
+        shown = masked(text)[begin : begin + _WIDEST].expandtabs(1)
+        if not shown.strip():
+            return ""
+        clean = "".join(
+            char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in shown
+        )
+        return f"    {clean}\n    {' ' * (col - begin)}^"
