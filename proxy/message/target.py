@@ -22,9 +22,9 @@ from proxy.errors import BadRequestError
 
 _CHAR = r"!$&-\-0-9:;=@A-Z_a-z~"
 _usual = re.compile(rf"(?=/)(?:/[{_CHAR}][{_CHAR}.]*+)*+/?(?=\?|\Z)").match
-"""Matches a path that is its own normalised one, for nearly every request; others take a closer look."""
+"""Matches a path that is its own normalised one, as nearly all are; others get a closer look."""
 
-_refused = re.compile(r"[^!$-~]|[\\#]|%(?![0-9A-Fa-f]{2})|%00").search
+_refused = re.compile(r"[^!-~]|[\\#]|%(?![0-9A-Fa-f]{2})|%00").search
 _escape = re.compile(rb"%([0-9A-Fa-f]{2})")
 _dot_segment = re.compile(r"(?:/|%2f)(?:\.|%2e){1,2}(?:/|%2f|[?]|\Z)", re.IGNORECASE).search
 _BYTES = [bytes((number,)) for number in range(256)]
