@@ -31,7 +31,16 @@ class ServerPlan:
 
 @dataclass(frozen=True, slots=True)
 class HealthPlan:
-    """Active health: how a server is asked and how many answers in a row change the verdict."""
+    """Active health: how a server is asked and how many answers in a row change the verdict.
+
+    Attributes:
+        path: Asked for with GET.
+        interval: From one question to the next.
+        timeout: For the whole of a probe, connecting included.
+        rise, fall: Good answers that bring a server back, bad ones that take it out.
+        expect: The status of a good answer.
+        host: The Host field; "" for the server's own.
+    """
 
     path: str
     interval: float
@@ -44,7 +53,13 @@ class HealthPlan:
 
 @dataclass(frozen=True, slots=True)
 class TlsClientPlan:
-    """How an https upstream is verified. `server_name` is sent as SNI and checked; "" means the host."""
+    """How an https upstream is verified.
+
+    Attributes:
+        verify: Check the chain and the name.
+        ca_file: PEM file of the authorities to believe; "" for the system's.
+        server_name: Sent as SNI and looked for in the certificate; "" means the server's host.
+    """
 
     verify: bool = True
     ca_file: str = ""
@@ -58,12 +73,13 @@ class PoolPlan:
     Attributes:
         balance: round_robin, least_connections, random_two, ip_hash or hash.
         hash_kind: With hash: "header" or "cookie"; `hash_name` is its name.
-        max_fails: Failures within `fail_timeout` that take a server out for as long.
+        max_fails: Failures within `fail_timeout` that take a server out for as long; 0 never does.
         retries: Further tries on another server, where nothing of the answer was sent and the
             request may be repeated.
         keep_alive_connections: Idle connections kept, for each worker and server.
         hold: While every server refuses, a request waits this long before it gets 503.
-        max_connections: To one server, in all workers together; further requests queue.
+        max_connections: To one address of a server, in all workers together; further requests
+            queue.
         request_buffering, response_buffering: "auto", "on" or "off".
     """
 
