@@ -15,7 +15,8 @@ from benchmarks.servers.server import Server
 
 RESULTS = Path(__file__).parent / "results"
 GENERATORS = ("wrk", "h2load", "taskset", "nginx")
-QUICK = Settings(seconds=1, rounds=1, idle_connections=300)
+QUICK = Settings(seconds=1, rounds=1, idle_connections=300, warm_up=0)
+QUICK_ROWS = ",".join(row.key for row in ROWS if row.key != "second")
 
 
 @click.command(help=__doc__)
@@ -24,10 +25,12 @@ QUICK = Settings(seconds=1, rounds=1, idle_connections=300)
 @click.option("--tree", multiple=True, help="NAME=FOLDER: pyproxy of another checkout, beside.")
 @click.option("--python", multiple=True, help="NAME=PROGRAM: pyproxy under another interpreter.")
 @click.option("--seconds", type=click.IntRange(1), default=2, help="Length of a round.")
-@click.option("--rounds", type=click.IntRange(1), default=5, help="Rounds of each row.")
+@click.option("--rounds", type=click.IntRange(1), default=4, help="Rounds of each row.")
 @click.option("--connections", type=click.IntRange(1), default=32, help="Connections of the load.")
 @click.option("--out", type=click.Path(path_type=Path), default=RESULTS, help="Folder to write.")
-@click.option("--quick", is_flag=True, help="One round of a second: to see that all works.")
+@click.option(
+    "--quick", is_flag=True, help="A minute, cold, no second worker: to see that all works."
+)
 def main(  # noqa: PLR0913 - one parameter for each option
     *,
     rows: str,
@@ -41,7 +44,7 @@ def main(  # noqa: PLR0913 - one parameter for each option
     quick: bool,
 ) -> None:
     try:
-        wanted_rows = chosen(rows)
+        wanted_rows = chosen(rows or (QUICK_ROWS if quick else ""))
         wanted = chosen_servers(servers, tree, python)
         ensure_programs(wanted)
     except (ValueError, packages.MissingProgramsError) as error:

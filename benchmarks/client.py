@@ -63,19 +63,25 @@ def check(port: int, path: str, length: int, context: ssl.SSLContext) -> None:
 
 
 def wait_until_up(server: Running, context: ssl.SSLContext, patience: float = 15.0) -> None:
-    """Wait for the first answer of a server that was just started.
+    """Wait for the first good answer of a server that was just started.
 
     Raises:
         DidNotStartError: it ended, or did not answer within `patience` seconds.
     """
     deadline = time.monotonic() + patience
+    said = "nothing"
     while time.monotonic() < deadline:
         if server.process.poll() is not None:
             break
         try:
-            ask(server.port, "/small", context)
-        except (OSError, http.client.HTTPException):
-            time.sleep(0.05)
+            status, _, _, _ = ask(server.port, "/small", context)
+        except (OSError, http.client.HTTPException) as error:
+            said = str(error)
         else:
-            return
-    raise DidNotStartError(f"{server.name} did not start:\n{server.last_words()}")
+            if status == http.HTTPStatus.OK:
+                return
+            said = f"status {status}"
+        time.sleep(0.05)
+    raise DidNotStartError(
+        f"{server.name} did not start; last answer: {said}\n{server.last_words()}"
+    )

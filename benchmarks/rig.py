@@ -30,12 +30,14 @@ class Settings:
     """How long and how hard: whole seconds a round, rounds a row, connections of the load.
 
     `idle_connections` are opened beside each other in the row that measures their memory.
+    `warm_up`: seconds of the load itself before the first round.
     """
 
     seconds: int = 2
-    rounds: int = 5
+    rounds: int = 4
     connections: int = 32
-    idle_connections: int = 2000
+    idle_connections: int = 1000
+    warm_up: int = 1
 
 
 class Rig:

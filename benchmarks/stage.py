@@ -48,6 +48,21 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Options:
+    """Settings that a row or a scenario may ask of a server, in seconds and bytes.
+
+    `keep_alive`: how long an idle client connection is kept. `hold`: how long a request waits for
+    an upstream that refuses connections, where the server knows such a thing.
+    `body`: the largest request body. `generation`: sent as X-Generation, so that a reload shows.
+    """
+
+    keep_alive: int = 75
+    hold: int = 0
+    body: int = 100 << 20
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """One server's part: its own folder and port, how many workers it runs and on which cores."""
 
@@ -56,21 +71,13 @@ class Part:
     port: int
     workers: int
     cores: frozenset[int]
-    options: "Options"
+    options: Options
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """Settings that a row or a scenario may ask of a server, in seconds and bytes.
-
-    `keep_alive`: how long an idle client connection is kept. `hold`: how long a request waits for
-    an upstream that refuses connections, where the server knows such a thing.
-    `body`: the largest request body.
-    """
-
-    keep_alive: int = 75
-    hold: int = 0
-    body: int = 100 << 20
+def response_headers(options: Options) -> dict[str, str]:
+    """The headers that a server adds to every answer."""
+    generation = {"X-Generation": str(options.generation)} if options.generation else {}
+    return {**SECURITY_HEADERS, **generation}
 
 
 def split_cores() -> Cores:

@@ -40,10 +40,11 @@ class Requests(Work):
     connections: int | None = None
 
     def prepare(self, rig: Rig, server: Server) -> None:
-        """Check one answer, then a second of the load itself."""
+        """Check one answer, then some of the load itself."""
         running = rig.shared(server)
         client.check(running.port, self.path, FILES.get(self.path, SMALL), rig.context)
-        self.load(rig, running, seconds=1)
+        if rig.settings.warm_up:
+            self.load(rig, running, rig.settings.warm_up)
 
     def sample(self, rig: Rig, server: Server) -> Sample:
         """CPU microseconds a request, and how fast they were answered."""
@@ -137,7 +138,7 @@ class HalfLoad(Work):
 class SecondWorker(Work):
     """The same load on one worker and on two, proxy, load and upstream sharing all cores."""
 
-    most_rounds = 3
+    most_rounds = 2
 
     def sample(self, rig: Rig, server: Server) -> Sample:
         """How much more two workers can do than one, by the CPU they need for a request.
@@ -161,7 +162,8 @@ class SecondWorker(Work):
         connections = 2 * rig.settings.connections
         with rig.fresh(server, rig.part(server, workers=workers, cores=everything)) as running:
             target = rig.target(running, cores=everything)
-            load.wrk(target, seconds=1, connections=connections)
+            if rig.settings.warm_up:
+                load.wrk(target, seconds=rig.settings.warm_up, connections=connections)
             return measure(
                 running,
                 lambda: load.wrk(target, seconds=rig.settings.seconds, connections=connections),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from benchmarks.servers.server import Server
-from benchmarks.stage import HOST, SECURITY_HEADERS, Part
+from benchmarks.stage import HOST, Part, response_headers
 
 _CONFIGURATION = """\
 {{
@@ -69,7 +69,8 @@ class Caddy(Server):
                 key=part.stage.key,
                 keep_alive=part.options.keep_alive,
                 headers="\n".join(
-                    f'        {name} "{value}"' for name, value in SECURITY_HEADERS.items()
+                    f'        {name} "{value}"'
+                    for name, value in response_headers(part.options).items()
                 ),
             )
         )

@@ -4,7 +4,7 @@ import shutil
 from typing import ClassVar
 
 from benchmarks.servers.server import Server
-from benchmarks.stage import HOST, SECURITY_HEADERS, Part
+from benchmarks.stage import HOST, Part, response_headers
 
 _CONFIGURATION = """\
 global
@@ -58,7 +58,7 @@ class HAProxy(Server):
                 keep_alive=part.options.keep_alive,
                 headers="\n".join(
                     f'    http-response set-header {name} "{value}"'
-                    for name, value in SECURITY_HEADERS.items()
+                    for name, value in response_headers(part.options).items()
                 ),
             )
         )

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from benchmarks.running import Launch, Running
 from benchmarks.servers.server import Server
-from benchmarks.stage import HOST, SECURITY_HEADERS, Part
+from benchmarks.stage import HOST, Part, response_headers
 
 _FRAME = """\
 daemon off;
@@ -95,7 +95,7 @@ class Nginx(Server):
             body=part.options.body,
             headers="\n".join(
                 f'        add_header {name} "{value}" always;'
-                for name, value in SECURITY_HEADERS.items()
+                for name, value in response_headers(part.options).items()
             ),
         )
         return write_configuration(part.folder, http, part.workers)

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from benchmarks.servers.server import Server
-from benchmarks.stage import HOST, SECURITY_HEADERS, Part
+from benchmarks.stage import HOST, Part, response_headers
 
 TREE = Path(__file__).parents[2]
 
@@ -32,6 +32,10 @@ class PyProxy(Server):
     def command(self, verb: str, configuration: Path) -> list[str]:
         """One of pyproxy's own commands on this configuration."""
         return [self.python, "-m", "proxy", verb, "--config", str(configuration)]
+
+    def reload_command(self, part: Part) -> list[str]:
+        """`pyproxy reload`, which waits for the verdict."""
+        return self.command("reload", part.folder / "proxy.yaml")
 
     def configuration(self, part: Part) -> dict[str, Any]:
         """What proxy.yaml holds: the policies of the other servers, in pyproxy's words."""
@@ -57,7 +61,7 @@ class PyProxy(Server):
                 "body": f"{part.options.body >> 20}MB",
             },
             "upstreams": {"origin": origin},
-            "headers": dict(SECURITY_HEADERS),
+            "headers": response_headers(part.options),
             "sites": [
                 {
                     "hosts": ["localhost"],

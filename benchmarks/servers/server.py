@@ -45,6 +45,10 @@ class Server(ABC):
         """Where the command runs."""
         return part.folder if part else Path.cwd()
 
+    def reload_command(self, _part: Part) -> list[str]:
+        """The command that makes a running server read its file again; most have only SIGHUP."""
+        return []
+
     def environment(self) -> Mapping[str, str]:
         """Variables set for the command beside those of the rig itself."""
         return {}
