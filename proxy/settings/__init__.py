@@ -1,4 +1,4 @@
-"""The configuration: models of `proxy.yaml`, loading with line and column, units, rules, JSON Schema.
+"""The configuration: models of `proxy.yaml`, loading with places, rules, JSON Schema.
 
 `load.load` is the way in: a file becomes frozen, checked `models.Settings`, or a `SettingsError`
 that tells every mistake with its place. Nothing that serves requests reads these models; the

@@ -1,4 +1,7 @@
-"""Where to listen, where servers are, and which networks are meant. Every reader here raises WrongValueError."""
+"""Where to listen, where servers are, and which networks are meant.
+
+Every reader here raises WrongValueError.
+"""
 
 import ipaddress
 import re
@@ -55,7 +58,7 @@ class ServerAddress:
 
 
 def _port(text: str, forms: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) or int(text) > 65535:  # noqa: PLR2004 - the largest port
+    if not re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) or int(text) > 65535:
         raise WrongValueError(f"the port is not a number up to 65535; {forms}")
     return int(text)
 
@@ -85,7 +88,7 @@ def listen_address(value: object) -> ListenAddress:
         address = ipaddress.ip_address(inner)
     except ValueError:
         raise WrongValueError(f"its host is not an IP address; {_LISTEN_FORMS}") from None
-    if address.version == 6 and inner == host:  # noqa: PLR2004 - the version of IP
+    if address.version == 6 and inner == host:
         raise WrongValueError(
             "an IPv6 address stands in brackets before its port", f"[{host}]:{port}"
         )
@@ -103,6 +106,19 @@ def _unix_address(text: str) -> ServerAddress:
     return ServerAddress("unix", socket=path)
 
 
+def _server_host(text: str) -> str:
+    """Return the host of a server. Names inside a container network may hold an underscore."""
+    if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}", text, re.ASCII) and "_" in text:
+        return text.lower()
+    try:
+        name = host_name(text)
+    except WrongValueError:
+        name = "*"
+    if name.startswith("*"):
+        raise WrongValueError(f"its host is not a name or an address; {_SERVER_FORMS}")
+    return name
+
+
 def server_address(value: object) -> ServerAddress:
     """Read "http://app1:8000", "https://api.example.com", "unix:/run/app.sock"."""
     if not isinstance(value, str):
@@ -113,30 +129,17 @@ def server_address(value: object) -> ServerAddress:
         raise WrongValueError(_SERVER_FORMS, value.removeprefix("http://"))
     found = _URL.fullmatch(value)
     if found is None:
-        guess = (
-            f"http://{value}" if "://" not in value and _URL.fullmatch(f"http://{value}") else ""
-        )
-        raise WrongValueError(_SERVER_FORMS, guess)
+        guess = f"http://{value}"
+        fits = "://" not in value and _URL.fullmatch(guess) is not None
+        raise WrongValueError(_SERVER_FORMS, guess if fits else "")
     scheme, host, port, rest = found.groups()
-    if rest.startswith("@") or "@" in rest:
+    if "@" in rest:
         raise WrongValueError("a name and password have no place in an address")
     if rest:
         bare = f"{scheme}://{host}" + (f":{port}" if port else "")
-        raise WrongValueError(
-            "an address ends after the port; to cut a prefix off the path use strip_prefix", bare
-        )
-    inner = host[1:-1] if host.startswith("[") else host
-    try:
-        name = host_name(inner)
-    except WrongValueError:
-        # Names that only resolve inside a network (compose services) may hold an underscore.
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}", inner, re.ASCII):
-            raise WrongValueError(
-                f"its host is not a name or an address; {_SERVER_FORMS}"
-            ) from None
-        name = inner.lower()
-    if name.startswith("*"):
-        raise WrongValueError(f"its host is a wildcard; {_SERVER_FORMS}")
+        reason = "an address ends after the port; to cut a prefix off the path use strip_prefix"
+        raise WrongValueError(reason, bare)
+    name = _server_host(host[1:-1] if host.startswith("[") else host)
     number = _DEFAULT_PORT[scheme] if port is None else _port(port, _SERVER_FORMS)
     if number == 0:
         raise WrongValueError(f"nobody listens on port 0; {_SERVER_FORMS}")

@@ -6,15 +6,15 @@ brought about (a route without its misspelt handler) is not told.
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from proxy.settings.document import Document
 from proxy.settings.models import Settings
 from proxy.settings.not_built import refused
-from proxy.settings.problem import Path, Problem, WrongValueError
-from proxy.settings.rules import broken_rules
+from proxy.settings.problem import Path, Problem
+from proxy.settings.rules import Rules
 from proxy.settings.wording import worded
 
 _ROUNDS = 60
@@ -71,9 +71,10 @@ class _Check:
             self.broken.add(path)
             self.problems.append(problem)
         for _ in range(_ROUNDS):
+            context = {"folder": self.folder, "lenient": bool(self.broken)}
             trimmed = _Trimmed(self.document, self.broken)
             try:
-                settings = Settings.model_validate(trimmed.value, context={"folder": self.folder})
+                settings = Settings.model_validate(trimmed.value, context=context)
             except ValidationError as error:
                 if not self._take_out(error.errors(include_url=False), trimmed):
                     return None
@@ -82,7 +83,7 @@ class _Check:
                 return settings
         return None
 
-    def _take_out(self, errors: Iterable[Any], trimmed: _Trimmed) -> bool:
+    def _take_out(self, errors: Iterable[ErrorDetails], trimmed: _Trimmed) -> bool:
         """Tell the errors of one round and mark what they are about; False at the root itself."""
         for error in errors:
             path, at_key, missing = self._located(error, trimmed)
@@ -95,9 +96,9 @@ class _Check:
             self.broken.add(culprit)
         return True
 
-    def _located(self, error: Any, trimmed: _Trimmed) -> tuple[Path, bool, bool]:  # noqa: ANN401 - pydantic's ErrorDetails
-        """Return the path of an error in the file, whether its key is meant, and whether it misses."""
-        steps = tuple(step for step in error["loc"] if not str(step).startswith("~"))
+    def _located(self, error: ErrorDetails, trimmed: _Trimmed) -> tuple[Path, bool, bool]:
+        """Return where in the file an error is; whether its key is meant; whether it is missing."""
+        steps = tuple(step for step in error["loc"] if step not in {"~word", "~table"})
         at_key = error["type"] == "extra_forbidden"
         if steps and steps[-1] == "[key]":
             steps, at_key = steps[:-1], True
@@ -111,14 +112,13 @@ class _Check:
         return path, at_key, False
 
     def _follows(self, path: Path) -> bool:
-        """Tell whether trouble at `path` follows from what is broken already: in, at or under it."""
+        """Tell whether trouble at `path` follows from something broken there, above or below."""
         return any(path[: len(bad)] == bad or bad[: len(path)] == path for bad in self.broken)
 
     def _rules(self, settings: Settings, trimmed: _Trimmed) -> None:
-        for path, message in broken_rules(settings, self.document):
-            place = trimmed.original(path)
-            if not self._follows(place):
-                self.problems.append(self.document.problem(place, message))
+        for path, message in Rules(settings, self.document, trimmed.original).broken():
+            if not self._follows(path):
+                self.problems.append(self.document.problem(path, message))
 
 
 def check(document: Document, folder: str) -> tuple[Settings | None, tuple[Problem, ...]]:

@@ -137,7 +137,9 @@ class _Reader:
                 self.read(item, (*path, index), _mark(item))
                 for index, item in enumerate(node.value)
             ]
-        return self._mapping(node, path)
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        raise AssertionError("YAML has three kinds of nodes")
 
     def _scalar(self, node: yaml.ScalarNode, path: Path, key: tuple[int, int]) -> object:
         written: str = node.value

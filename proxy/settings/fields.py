@@ -82,7 +82,7 @@ def count(low: int, high: int = 10**9) -> Callable[[object], int]:
     """Return a reader of whole numbers from `low` to `high`."""
 
     def read(value: object) -> int:
-        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 12:  # noqa: PLR2004 - no number here is longer
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 12:
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise WrongValueError("expected a whole number")
@@ -189,6 +189,7 @@ Server = Annotated[
     addresses.ServerAddress,
     *word(addresses.server_address, "http://host:port, https://host:port or unix:/path"),
 ]
+OffWord = Annotated[str, WithJsonSchema({"enum": ["off", False, None]})]
 Network = Annotated[addresses.IPNetwork, *word(addresses.network, "a CIDR or one address")]
 Host = Annotated[str, *word(hosts.host_name, "a host name, *.a.wildcard or an IP address")]
 HeaderName = Annotated[str, *word(headers.header_name, "a header name")]
@@ -204,6 +205,20 @@ HeaderValue = Annotated[
 def as_list(value: object) -> object:
     """Return `value` as the list it may be short for: one thing alone is a list of one."""
     return value if isinstance(value, list | tuple) else [value]
+
+
+def filled_list(value: object, info: ValidationInfo) -> object:
+    """Return a list with something in it; one thing alone is a list of one.
+
+    An empty list passes while the rest of a broken file is checked, where `lenient` in the
+    context says that mistakes were taken out of it.
+
+    Raises:
+        WrongValueError: It is empty.
+    """
+    if value in ([], ()) and not (info.context or {}).get("lenient"):
+        raise WrongValueError("the list is empty: expected at least one")
+    return as_list(value)
 
 
 def as_switched_list(value: object) -> object:

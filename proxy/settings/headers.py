@@ -1,4 +1,4 @@
-"""Header fields in the configuration: which names and values are legal, and how the levels merge."""
+"""Header fields in the configuration: legal names and values, and how the levels merge."""
 
 import re
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ FRAMING = frozenset({
     "connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer",
     "transfer-encoding", "upgrade",
 })  # fmt: skip
-"""What belongs to one connection or frames a message (RFC 9110, 7.6.1; RFC 9112, 6): the proxy's own."""
+"""What belongs to one connection or frames a message (RFC 9110, 7.6.1; RFC 9112, 6)."""
 
 _OWN_IN_ANSWERS = FRAMING | {"host", "date"}
 _OWN_IN_REQUESTS = FRAMING | {"x-request-id", "expect"}

@@ -7,7 +7,7 @@ from proxy.settings.problem import WrongValueError
 
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)", re.ASCII)
 _DIFFERS = frozenset("ßς\u200c\u200d")
-"""What IDNA 2003, which the standard library knows, and IDNA 2008 spell differently (RFC 5894, 7.2)."""
+"""What IDNA 2003, as in the standard library, and IDNA 2008 spell differently (RFC 5894, 7.2)."""
 _LONGEST = 253
 _LOCAL_SUFFIXES = (".localhost", ".internal", ".test")
 
@@ -49,7 +49,8 @@ def host_name(value: object) -> str:
         raise WrongValueError("expected a host name such as example.com or *.example.com")
     inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
     if is_address(inner) and "%" not in inner:
-        return str(ipaddress.ip_address(inner))
+        address = ipaddress.ip_address(inner)
+        return str(getattr(address, "ipv4_mapped", None) or address)
     bare = _without_extras(value)
     if bare and bare != value.lower():
         raise WrongValueError("a host stands without scheme, port, path and final dot", bare)

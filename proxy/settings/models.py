@@ -7,7 +7,15 @@ duration is seconds, every size bytes; a limit of 0 is no limit; paths of files 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    PrivateAttr,
+    WithJsonSchema,
+    model_validator,
+)
 
 from proxy.settings import fields
 from proxy.settings.addresses import IPNetwork, ListenAddress, ServerAddress, network
@@ -25,6 +33,7 @@ from proxy.settings.fields import (
     Table,
 )
 from proxy.settings.headers import DEFAULT_HEADERS, in_answers, merged
+from proxy.settings.nearest import nearest
 from proxy.settings.presets import PRESETS
 from proxy.settings.problem import WrongValueError
 from proxy.settings.sites import (
@@ -84,7 +93,7 @@ def _proxy_protocol(value: object) -> bool:
         return False
     if value in ("accept", "on", True):
         return True
-    raise WrongValueError("expected off or accept", fields.nearest(str(value), ("off", "accept")))
+    raise WrongValueError("expected off or accept", nearest(str(value), ("off", "accept")))
 
 
 def _trusted(value: object) -> str | IPNetwork:
@@ -93,7 +102,7 @@ def _trusted(value: object) -> str | IPNetwork:
     try:
         return network(value)
     except WrongValueError as error:
-        near = error.suggestion or fields.nearest(str(value), PRESETS)
+        near = error.suggestion or nearest(str(value), PRESETS)
         raise WrongValueError(f"{error.reason}, or {', '.join(PRESETS)}", near) from None
 
 
@@ -101,7 +110,7 @@ def _format(value: object) -> str:
     text = fields.plain_text(value)
     if text in FORMATS or "$" in text:
         return text
-    near = fields.nearest(text, FORMATS)
+    near = nearest(text, FORMATS)
     raise WrongValueError("expected combined, json, or a format with $variables", near)
 
 
@@ -118,7 +127,7 @@ def _upstreams(value: object) -> object:
     return {} if value is None else value
 
 
-def _access_log(value: object) -> object:
+def _log(value: object) -> object:
     return (
         {"to": "off" if fields.is_off(value) else value}
         if not isinstance(value, Mapping | Table)
@@ -126,7 +135,13 @@ def _access_log(value: object) -> object:
     )
 
 
-Listeners = Annotated[tuple[fields.Listener, ...], BeforeValidator(fields.as_switched_list)]
+Listeners = Annotated[
+    tuple[fields.Listener, ...],
+    BeforeValidator(
+        fields.as_switched_list,
+        json_schema_input_type=fields.Listener | list[fields.Listener] | fields.OffWord,
+    ),
+]
 Answers = dict[Annotated[str, *fields.word(in_answers, "a header name")], HeaderValue | None]
 
 
@@ -149,14 +164,18 @@ class ErrorLog(Table):
     """What went wrong, and what the proxy itself did."""
 
     to: fields.LogTarget = "stderr"
-    level: Annotated[str, fields.PlainValidator(_level), fields.words_schema(*LEVELS)] = "info"
+    level: Annotated[str, PlainValidator(_level), fields.words_schema(*LEVELS)] = "info"
 
 
 class Log(Table):
     """Both logs."""
 
-    access: Annotated[AccessLog, BeforeValidator(_access_log)] = AccessLog()
-    error: Annotated[ErrorLog, BeforeValidator(_access_log)] = ErrorLog()
+    access: Annotated[
+        AccessLog, BeforeValidator(_log, json_schema_input_type=AccessLog | fields.LogTarget)
+    ] = AccessLog()
+    error: Annotated[
+        ErrorLog, BeforeValidator(_log, json_schema_input_type=ErrorLog | fields.LogTarget)
+    ] = ErrorLog()
 
 
 class Timeouts(Table):
@@ -207,8 +226,8 @@ class Settings(Table):
     listen: Listen = Listen()
     workers: Annotated[
         int | Literal["auto"],
-        fields.PlainValidator(_workers),
-        fields.WithJsonSchema({"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1}]}),
+        PlainValidator(_workers),
+        WithJsonSchema({"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1}]}),
     ] = "auto"
     """Processes; auto is one for each CPU this process may use."""
     user: fields.Words | None = "www-data"
@@ -220,14 +239,16 @@ class Settings(Table):
     """How long a stop or a reload lets running requests and WebSockets finish."""
     trusted_proxies: Annotated[
         tuple[Annotated[str | IPNetwork, *fields.word(_trusted, "a CIDR or a preset")], ...],
-        BeforeValidator(fields.as_switched_list),
+        BeforeValidator(
+            fields.as_switched_list, json_schema_input_type=str | list[str] | fields.OffWord
+        ),
     ] = ()
     """Whose X-Forwarded-* and PROXY protocol are believed: CIDRs, cloudflare, private, loopback."""
     proxy_protocol: Annotated[
         bool,
-        fields.PlainValidator(_proxy_protocol),
-        fields.PlainSerializer(lambda on: "accept" if on else "off"),
-        fields.WithJsonSchema({"enum": ["off", "accept", False, None]}),
+        PlainValidator(_proxy_protocol),
+        PlainSerializer(lambda on: "accept" if on else "off"),
+        WithJsonSchema({"enum": ["off", "accept", False, None]}),
     ] = False
     forwarded_header: Switch = False
     """Also send `Forwarded` (RFC 7239) to upstreams."""
@@ -248,7 +269,7 @@ class Settings(Table):
     )
     headers: Answers = Field(default_factory=dict)
     """Added to the defaults; null removes one."""
-    sites: Annotated[tuple[Site, ...], Field(min_length=1)]
+    sites: Annotated[tuple[Site, ...], BeforeValidator(fields.filled_list)]
 
     _document: Document | None = PrivateAttr(default=None)
 
@@ -284,7 +305,7 @@ class Settings(Table):
         return tuple(dict.fromkeys(found))
 
     def upstream_of(self, route: Route) -> Upstream | None:
-        """Return the upstream a route proxies to, made up for an address; None if it does not proxy."""
+        """Return the upstream a route proxies to, or None; an address is one of its own."""
         if route.proxy is None:
             return None
         if isinstance(route.proxy, ServerAddress):

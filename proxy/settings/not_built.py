@@ -10,7 +10,8 @@ from proxy.settings.problem import Path, Problem
 _TRY = "give `tls: self_signed` or `tls: {cert: …, key: …}` until then"
 
 
-def _never(_value: object) -> bool:
+def never(_value: object) -> bool:
+    """Return False: no value of the feature is harmless."""
     return False
 
 
@@ -38,7 +39,7 @@ class NotBuilt:
 
     pattern: str
     advice: str = "remove it"
-    harmless: Callable[[object], bool] = _never
+    harmless: Callable[[object], bool] = never
 
     def covers(self, path: Path, value: object) -> bool:
         """Tell whether a value in the file asks for this feature."""

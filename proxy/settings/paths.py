@@ -2,8 +2,10 @@
 
 import re
 import warnings
-from urllib.parse import unquote
+from urllib.parse import quote
 
+from proxy.errors import BadRequestError
+from proxy.message.target import normalise_path
 from proxy.settings.problem import WrongValueError
 
 _LONGEST = 2000
@@ -12,16 +14,14 @@ PLACEHOLDERS = ("uri", "host")
 _TARGET = re.compile(r"(?:https?://[^\s/?#@{}]+|https?://\{host\}|/(?!/)|\{uri\})[!-~]*", re.ASCII)
 
 
-def normalised(path: str) -> str:
-    """Return a path as requests are matched: decoded once, dots resolved, slashes merged."""
-    kept: list[str] = []
-    for segment in unquote(path).split("/"):
-        if segment == "..":
-            del kept[-1:]
-        elif segment not in {"", "."}:
-            kept.append(segment)
-    ends = path.endswith(("/", "/.", "/.."))
-    return "/" + "/".join(kept) + ("/" if ends and kept else "")
+def _normalised(path: str) -> str:
+    """Return a path as requests are matched, "" if it can stand in none."""
+    escaped = re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", path)
+    try:
+        plain = normalise_path(quote(escaped, safe="%/"))
+    except (BadRequestError, UnicodeEncodeError):
+        return ""
+    return plain if plain.isprintable() else ""
 
 
 def route_path(value: object) -> str:
@@ -34,7 +34,7 @@ def route_path(value: object) -> str:
         raise WrongValueError("expected a path such as /api/")
     if not value.startswith("/"):
         raise WrongValueError("a path begins with /", f"/{value}")
-    if value.endswith("/*") or value.endswith("/**"):
+    if value.endswith(("/*", "/**")):
         raise WrongValueError(
             "a path that ends in / covers everything beneath it: no * is needed", value.rstrip("*")
         )
@@ -46,7 +46,7 @@ def route_path(value: object) -> str:
         raise WrongValueError("a path holds no query, fragment or control character")
     if len(value) > _LONGEST:
         raise WrongValueError(f"longer than {_LONGEST} characters")
-    plain = normalised(value)
+    plain = _normalised(value)
     if plain != value:
         raise WrongValueError(
             "requests are matched decoded, without dot segments and double slashes", plain

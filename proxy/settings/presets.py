@@ -4,8 +4,9 @@ import ipaddress
 
 from proxy.settings.addresses import IPNetwork
 
-CLOUDFLARE_AS_OF = "2023-09-28"
-"""The day Cloudflare last changed the list at https://www.cloudflare.com/ips/."""
+CLOUDFLARE_AS_OF = "2026-09-29"
+"""When the list at https://www.cloudflare.com/ips/ was compared with this one; it changed last in
+September 2023."""
 
 _CLOUDFLARE = (
     "173.245.48.0/20", "103.21.244.0/22", "103.22.200.0/22", "103.31.4.0/22", "141.101.64.0/18",

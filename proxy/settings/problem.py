@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, and where: one Problem a mistake, all of them in one error."""
+"""What is wrong with a configuration, and where: a Problem a mistake, all in one error."""
 
 from dataclasses import dataclass
 

@@ -1,90 +1,24 @@
 """Rules between fields: what one part of the file says must agree with another."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations
 
 from proxy.settings.addresses import ServerAddress
 from proxy.settings.document import Document
 from proxy.settings.models import Settings
 from proxy.settings.nearest import nearest
-from proxy.settings.problem import Path
+from proxy.settings.problem import Path, dotted
 from proxy.settings.sites import Route, Site
 from proxy.settings.upstreams import Upstream
 from proxy.settings.wording import seen
+
+Finding = tuple[Path, str]
 
 _NO_ACME = (
     "public names get their certificate by `tls: acme`, which is not built yet in this release; "
     "give `tls: self_signed` or `tls: {cert: …, key: …}` until then"
 )
 _NAMELESS = "a site without `hosts` needs `tls: {cert: …, key: …}` or `tls: off`"
-
-Finding = tuple[Path, str]
-
-
-def _listeners(settings: Settings) -> Iterator[Finding]:
-    listen = settings.listen
-    if not listen.http and not listen.https:
-        yield ("listen",), "nothing to listen on: `http` and `https` are both off"
-    taken = set(listen.http)
-    for address in listen.https:
-        if address in taken and address.port:
-            yield ("listen", "https"), f"{address} is given for http already"
-
-
-def _upstream(name: str, upstream: Upstream) -> Iterator[Finding]:
-    path: Path = ("upstreams", name)
-    if all(server.backup for server in upstream.servers):
-        yield (*path, "servers"), "every server is a backup: one must serve in the first place"
-    addresses: dict[ServerAddress, int] = {}
-    for index, server in enumerate(upstream.servers):
-        first = addresses.setdefault(server.url, index)
-        if first != index:
-            yield (*path, "servers", index), f"the same server as servers[{first}]: use `weight`"
-    schemes = {server.url.scheme for server in upstream.servers}
-    if "tls" in upstream.model_fields_set and "https" not in schemes:
-        yield (*path, "tls"), "no server of this upstream is https://: `tls` means nothing"
-
-
-def _hosts(settings: Settings) -> Iterator[Finding]:
-    owners: dict[str, int] = {}
-    for number, site in enumerate(settings.sites):
-        for index, host in enumerate(site.hosts):
-            first = owners.setdefault(host, number)
-            if first != number:
-                yield ("sites", number, "hosts", index), f"the host is in sites[{first}] already"
-            elif host in site.hosts[:index]:
-                yield ("sites", number, "hosts", index), "the host is given twice"
-    defaults = [number for number, site in enumerate(settings.sites) if site.default]
-    for number in defaults[1:]:
-        yield ("sites", number, "default"), f"sites[{defaults[0]}] is the default already"
-
-
-def _certificate(settings: Settings, number: int, site: Site) -> Iterator[Finding]:
-    path: Path = ("sites", number)
-    if site.tls == "off":
-        if not settings.listen.http:
-            yield path, "a site with `tls: off` needs `listen.http`, which is off"
-        return
-    if not settings.listen.https:
-        yield (*path, "tls"), "nothing listens for https: only `tls: off` is possible"
-    elif site.tls == "acme":
-        # Given as a word it was refused before, so that it can only be the default here.
-        yield (*path, "hosts"), _NO_ACME if site.hosts else _NAMELESS
-    elif site.tls == "self_signed" and not site.hosts:
-        yield (*path, "tls"), "a site without `hosts` has no name to sign: give {cert: …, key: …}"
-
-
-def _handler(settings: Settings, document: Document, path: Path, route: Route) -> Iterator[Finding]:
-    if isinstance(route.proxy, str) and route.proxy not in settings.upstreams:
-        given = document.at(("upstreams",))
-        names = tuple(given) if isinstance(given, dict) else ()
-        if route.proxy not in names:
-            near = nearest(route.proxy, names)
-            hint = (
-                f"; did you mean `{near}`?" if near else ", nor an address such as http://host:8000"
-            )
-            place = (*path, "proxy")
-            yield place, f"no upstream is called {seen(document, place)}{hint}"
 
 
 def overlap(one: Route, other: Route) -> bool:
@@ -97,25 +31,113 @@ def overlap(one: Route, other: Route) -> bool:
     return all(wanted.get(name.lower(), value) == value for name, value in other.headers.items())
 
 
-def _ties(number: int, site: Site) -> Iterator[Finding]:
-    pairs = combinations(enumerate(site.routes), 2)
-    for (first, one), (second, other) in pairs:
-        same = (one.path, one.path_regex) == (other.path, other.path_regex)
-        if same and overlap(one, other):
-            yield (
-                ("sites", number, "routes", second),
-                f"ties with routes[{first}]: same path, and neither has more `methods` and `headers`",
-            )
+class Rules:
+    """The rules between fields, put to one configuration.
 
+    Where mistakes were taken out of a file before, its lists have become shorter: `original`
+    leads from a path in the settings to the path in the file, which is what people are told.
+    """
 
-def broken_rules(settings: Settings, document: Document) -> Iterator[Finding]:
-    """Yield path and message for each rule between fields that the settings break."""
-    yield from _listeners(settings)
-    for name, upstream in settings.upstreams.items():
-        yield from _upstream(name, upstream)
-    yield from _hosts(settings)
-    for number, site in enumerate(settings.sites):
-        yield from _certificate(settings, number, site)
-        for index, route in enumerate(site.routes):
-            yield from _handler(settings, document, ("sites", number, "routes", index), route)
-        yield from _ties(number, site)
+    def __init__(
+        self, settings: Settings, document: Document, original: Callable[[Path], Path]
+    ) -> None:
+        self._settings = settings
+        self._document = document
+        self._original = original
+
+    def broken(self) -> Iterator[Finding]:
+        """Yield path in the file and message for each rule that the settings break."""
+        for path, message in self._findings():
+            yield self._original(path), message
+
+    def _findings(self) -> Iterator[Finding]:
+        yield from self._listeners()
+        for name, upstream in self._settings.upstreams.items():
+            yield from self._upstream(("upstreams", name), upstream)
+        yield from self._hosts()
+        yield from self._defaults()
+        for number, site in enumerate(self._settings.sites):
+            path: Path = ("sites", number)
+            yield from self._certificate(path, site)
+            for index, route in enumerate(site.routes):
+                yield from self._proxy((*path, "routes", index), route)
+            yield from self._ties(path, site)
+
+    def _name(self, path: Path) -> str:
+        """Return the path in the file, as people write it."""
+        return dotted(self._original(path))
+
+    def _listeners(self) -> Iterator[Finding]:
+        listen = self._settings.listen
+        if not listen.http and not listen.https:
+            yield ("listen",), "nothing to listen on: `http` and `https` are both off"
+        taken = {address for address in listen.http if address.port}
+        if any(address in taken for address in listen.https):
+            yield ("listen", "https"), "the same address is given for http"
+        for kind in ("http", "https"):
+            addresses = [address for address in getattr(listen, kind) if address.port]
+            if len(set(addresses)) < len(addresses):
+                yield ("listen", kind), "an address is given twice"
+
+    def _upstream(self, path: Path, upstream: Upstream) -> Iterator[Finding]:
+        if upstream.servers and all(server.backup for server in upstream.servers):
+            yield (*path, "servers"), "every server is a backup: one must serve in the first place"
+        first: dict[ServerAddress, int] = {}
+        for index, server in enumerate(upstream.servers):
+            if first.setdefault(server.url, index) != index:
+                other = self._name((*path, "servers", first[server.url]))
+                yield (*path, "servers", index), f"the same server as {other}: give it a `weight`"
+        secure = any(server.url.scheme == "https" for server in upstream.servers)
+        if "tls" in upstream.model_fields_set and not secure:
+            yield (*path, "tls"), "no server of this upstream is https://: `tls` means nothing here"
+
+    def _hosts(self) -> Iterator[Finding]:
+        owners: dict[str, Path] = {}
+        for number, site in enumerate(self._settings.sites):
+            for index, host in enumerate(site.hosts):
+                path: Path = ("sites", number, "hosts", index)
+                first = owners.setdefault(host, path)
+                if first != path:
+                    yield path, f"this host is given already, as {self._name(first)}"
+
+    def _defaults(self) -> Iterator[Finding]:
+        sites = [number for number, site in enumerate(self._settings.sites) if site.default]
+        for number in sites[1:]:
+            first = self._name(("sites", sites[0]))
+            yield ("sites", number, "default"), f"only one site can be the default: {first} is"
+
+    def _certificate(self, path: Path, site: Site) -> Iterator[Finding]:
+        listen = self._settings.listen
+        if site.tls == "off":
+            if listen.https and not listen.http:
+                yield path, "a site with `tls: off` is served by http, and `listen.http` is off"
+        elif not listen.https:
+            if listen.http:
+                yield (*path, "tls"), "`listen.https` is off, so that only `tls: off` is possible"
+        elif site.tls == "acme":
+            # Given as a word it was refused before, so that it can only be the default here.
+            yield (*path, "hosts"), _NO_ACME if site.hosts else _NAMELESS
+        elif site.tls == "self_signed" and not site.hosts:
+            yield (*path, "tls"), _NAMELESS
+
+    def _proxy(self, path: Path, route: Route) -> Iterator[Finding]:
+        if not isinstance(route.proxy, str) or route.proxy in self._settings.upstreams:
+            return
+        given = self._document.at(("upstreams",))
+        names = tuple(given) if isinstance(given, dict) else ()
+        if route.proxy in names:
+            return  # An upstream with a mistake of its own, which was told.
+        near = nearest(route.proxy, names)
+        hint = f"did you mean `{near}`?" if near else "nor is it an address such as http://host:80"
+        value = seen(self._document, self._original((*path, "proxy")))
+        yield (*path, "proxy"), f"no upstream has this name, found {value}; {hint}"
+
+    def _ties(self, path: Path, site: Site) -> Iterator[Finding]:
+        for (first, one), (second, other) in combinations(enumerate(site.routes), 2):
+            same = (one.path, one.path_regex) == (other.path, other.path_regex)
+            if same and overlap(one, other):
+                rival = self._name((*path, "routes", first))
+                message = (
+                    f"ties with {rival}: same path, and neither has more `methods` and `headers`"
+                )
+                yield (*path, "routes", second), message

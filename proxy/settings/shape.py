@@ -1,11 +1,28 @@
-"""Which keys the models know at a path of the file."""
+"""Which keys the models know at a path of the file, and which one a stranger probably means."""
 
 from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from proxy.settings.models import Settings
+from proxy.settings.nearest import nearest
+from proxy.settings.not_built import NOT_BUILT, never
 from proxy.settings.problem import Path
+
+_ELSEWHERE = {
+    "access_log": "log", "add_header": "response_headers", "alias": "files", "backend": "proxy",
+    "certificate": "tls", "client_max_body_size": "limits", "domain": "hosts", "domains": "hosts",
+    "email": "acme", "error_log": "log", "handle": "routes", "host": "hosts",
+    "include_subdomains": "headers", "location": "path", "locations": "routes", "lb": "balance",
+    "match": "path", "name": "hosts", "ports": "listen", "prefix": "path",
+    "proxy_pass": "proxy", "proxy_set_header": "request_headers", "return": "redirect",
+    "reverse_proxy": "proxy", "rewrite": "strip_prefix", "root": "files", "server": "sites",
+    "server_name": "hosts", "server_names": "hosts", "set_real_ip_from": "trusted_proxies",
+    "ssl": "tls", "ssl_certificate": "tls", "ssl_ciphers": "ciphers",
+    "ssl_protocols": "min_version", "target": "proxy", "upstream": "proxy", "url": "proxy",
+    "virtual_hosts": "sites", "worker_processes": "workers",
+}  # fmt: skip
+"""What nginx, Caddy and Traefik call the same things."""
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:  # noqa: ANN401 - annotations are of any kind
@@ -15,14 +32,34 @@ def _models(annotation: Any) -> list[type[BaseModel]]:  # noqa: ANN401 - annotat
     return [model for part in get_args(annotation) for model in _models(part)]
 
 
-def keys_at(path: Path) -> tuple[str, ...]:
-    """Return the keys allowed in the table at `path`; nothing where any name will do."""
+def models_at(path: Path) -> list[type[BaseModel]]:
+    """Return the models that the table at `path` may be of."""
     models: list[type[BaseModel]] = [Settings]
     for step in path:
         found: list[type[BaseModel]] = []
         for model in models:
             if isinstance(step, str) and step in model.model_fields:
                 found += _models(model.model_fields[step].annotation)
-        # A list's index and a name of the user's own, such as an upstream's, lead to the same model.
+        # An index and a name of the user's own, such as an upstream's, stay with the same model.
         models = found or models
-    return tuple(dict.fromkeys(key for model in models for key in model.model_fields))
+    return models
+
+
+def keys_at(path: Path) -> tuple[str, ...]:
+    """Return the keys that do something in the table at `path`."""
+    keys = dict.fromkeys(key for model in models_at(path) for key in model.model_fields)
+    return tuple(key for key in keys if not _refused((*path, key)))
+
+
+def _refused(path: Path) -> bool:
+    """Tell whether a key is refused whatever its value."""
+    return any(one.harmless is never and one.covers(path, "") for one in NOT_BUILT)
+
+
+def meant(path: Path) -> str:
+    """Return the key that an unknown one at `path` was probably meant to be, or ""."""
+    allowed = keys_at(path[:-1])
+    words = {key: key for key in allowed}
+    words |= {other: key for other, key in _ELSEWHERE.items() if key in allowed}
+    near = nearest(str(path[-1]), words)
+    return words[near] if near else ""

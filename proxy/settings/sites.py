@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
 from proxy.settings import fields
 from proxy.settings.addresses import IPNetwork, ServerAddress, network, server_address
@@ -22,12 +22,17 @@ from proxy.settings.fields import (
 )
 from proxy.settings.headers import header_value
 from proxy.settings.hosts import host_name, is_local
+from proxy.settings.nearest import nearest
 from proxy.settings.paths import redirect_target, route_path, route_regex
 from proxy.settings.problem import WrongValueError
 from proxy.settings.tls import TlsChoice
 from proxy.settings.upstreams import off_as_none
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+RARE_METHODS = frozenset({
+    "COPY", "LINK", "LOCK", "MKCOL", "MOVE", "PROPFIND", "PROPPATCH", "PURGE", "QUERY", "REPORT",
+    "SEARCH", "UNLINK", "UNLOCK",
+})  # fmt: skip
 ALGORITHMS = ("zstd", "br", "gzip")
 HANDLERS = ("proxy", "redirect", "respond", "files")
 """What a route does with a request: exactly one of these."""
@@ -65,20 +70,20 @@ def _method(value: object) -> str:
         raise WrongValueError("CONNECT and TRACE are always refused")
     if not isinstance(value, str) or not re.fullmatch(r"[A-Z][A-Z_-]{0,30}", text, re.ASCII):
         raise WrongValueError(f"expected a method such as {', '.join(METHODS)}")
-    near = fields.nearest(text, METHODS)
-    if near and near != text and text not in {"GETS"}:
+    near = "" if text in RARE_METHODS else nearest(text, METHODS)
+    if near and near != text:
         raise WrongValueError(f"expected a method such as {', '.join(METHODS)}", near)
     return text
 
 
-def _status(*allowed: int) -> fields.PlainValidator:
+def _status(*allowed: int) -> PlainValidator:
     def read(value: object) -> int:
         number = fields.count(100, 999)(value)
         if number not in allowed:
             raise WrongValueError(f"expected {', '.join(map(str, allowed))}")
         return number
 
-    return fields.PlainValidator(read)
+    return PlainValidator(read)
 
 
 def _redirect_http(value: object) -> int | None:
@@ -105,7 +110,7 @@ def _content_type(value: object) -> str:
     return text
 
 
-_StatusSchema = fields.WithJsonSchema({"enum": [301, 308, "off", False, None]})
+_StatusSchema = WithJsonSchema({"enum": [301, 308, "off", False, None]})
 Access = tuple[Annotated[IPNetwork | Literal["all"], *fields.word(_access, "a CIDR or all")], ...]
 
 
@@ -113,11 +118,11 @@ class Redirect(Table):
     """An answer that sends the client elsewhere."""
 
     to: Annotated[str, *fields.word(redirect_target, "a path or an URL")]
-    """A path or an URL. `{uri}` stands for the path and query of the request, `{host}` for its host."""
+    """A path or an URL; `{uri}` is the path and query of the request, `{host}` its host."""
     status: Annotated[
         int,
         _status(301, 302, 303, 307, 308),
-        fields.WithJsonSchema({"enum": [301, 302, 303, 307, 308]}),
+        WithJsonSchema({"enum": [301, 302, 303, 307, 308]}),
     ] = 302
 
 
@@ -125,9 +130,7 @@ class Respond(Table):
     """A fixed answer."""
 
     status: Annotated[int, *fields.integer(200, 599)] = 200
-    body: Annotated[
-        str, fields.PlainValidator(fields.plain_text), fields.WithJsonSchema({"type": "string"})
-    ] = ""
+    body: Annotated[str, PlainValidator(fields.plain_text), WithJsonSchema({"type": "string"})] = ""
     content_type: Annotated[str, *fields.word(_content_type, "a media type")] = (
         "text/plain; charset=utf-8"
     )
@@ -171,7 +174,7 @@ class Compress(Table):
             Annotated[str, *fields.word(lambda v: fields.one_of(str(v), ALGORITHMS), "a coding")],
             ...,
         ],
-        Field(min_length=1),
+        BeforeValidator(fields.filled_list),
     ] = ALGORITHMS
     types: tuple[Words, ...] = ("text/*", "application/json", "application/javascript")
     min_size: Size = 1024
@@ -185,11 +188,8 @@ def _as_respond(value: object) -> object:
     return {"status": value} if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-Headers = dict[HeaderName, HeaderValue | None]
-
-
 class Route(Table):
-    """What is done with the requests of some paths. Exactly one of `proxy`, `redirect`, `respond`."""
+    """What is done with some paths' requests: exactly one of `proxy`, `redirect`, `respond`."""
 
     path: Annotated[str, *fields.word(route_path, "a path")] | None = None
     """With a `/` at its end it covers everything beneath it; any other is exact."""
@@ -198,8 +198,7 @@ class Route(Table):
     methods: (
         Annotated[
             tuple[Annotated[str, *fields.word(_method, "a method")], ...],
-            BeforeValidator(fields.as_list),
-            Field(min_length=1),
+            BeforeValidator(fields.filled_list, json_schema_input_type=str | list[str]),
         ]
         | None
     ) = None
@@ -211,8 +210,12 @@ class Route(Table):
         | None
     ) = None
     """The name of an upstream, or the address of a server."""
-    redirect: Annotated[Redirect | None, BeforeValidator(_as_redirect)] = None
-    respond: Annotated[Respond | None, BeforeValidator(_as_respond)] = None
+    redirect: Annotated[
+        Redirect | None, BeforeValidator(_as_redirect, json_schema_input_type=Redirect | str | None)
+    ] = None
+    respond: Annotated[
+        Respond | None, BeforeValidator(_as_respond, json_schema_input_type=Respond | int | None)
+    ] = None
     files: fields.FilePath | None = None
     cache: Duration | None = None
     fallback: Words | None = None
@@ -226,8 +229,8 @@ class Route(Table):
     """Set on the answer, over what site and file set; null removes one."""
     strip_prefix: Annotated[
         bool | str,
-        fields.PlainValidator(fields.prefix),
-        fields.WithJsonSchema({"type": ["boolean", "string"]}),
+        PlainValidator(fields.prefix),
+        WithJsonSchema({"type": ["boolean", "string"]}),
     ] = False
     """true cuts `path` off what is forwarded, a text cuts off that prefix."""
     timeouts: RouteTimeouts = RouteTimeouts()
@@ -295,18 +298,24 @@ def _all_local(names: object) -> bool:
 class Site(Table):
     """The hosts that share routes, headers and a certificate."""
 
-    hosts: Annotated[tuple[fields.Host, ...], BeforeValidator(fields.as_list)] = ()
+    hosts: Annotated[
+        tuple[fields.Host, ...],
+        BeforeValidator(fields.as_list, json_schema_input_type=fields.Host | list[fields.Host]),
+    ] = ()
     """Exact names, `*.example.com` (one label deep) or IP addresses, without a port."""
     default: Switch = False
     """Serves every host that no site names. Only one site may."""
     tls: TlsChoice = "acme"
     """self_signed, off, or {cert: cert.pem, key: key.pem}; by default what the hosts allow."""
-    redirect_http: Annotated[int | None, fields.PlainValidator(_redirect_http), _StatusSchema] = 301
+    redirect_http: Annotated[int | None, PlainValidator(_redirect_http), _StatusSchema] = 301
     """The status that sends http to https; off serves both."""
-    compress: Annotated[Compress | None, BeforeValidator(off_as_none)] = None
+    compress: Annotated[
+        Compress | None,
+        BeforeValidator(off_as_none, json_schema_input_type=Compress | fields.OffWord),
+    ] = None
     headers: dict[AnswerHeaderName, HeaderValue | None] = Field(default_factory=dict)
     """Added to the file's; null removes one."""
-    routes: Annotated[tuple[Route, ...], Field(min_length=1)]
+    routes: Annotated[tuple[Route, ...], BeforeValidator(fields.filled_list)]
 
     _defaults = model_validator(mode="before")(_with_defaults)
 

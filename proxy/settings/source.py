@@ -6,12 +6,19 @@ from proxy.settings.problem import Problem
 
 _WIDEST = 160
 _PASSWORD_IN_URL = re.compile(r"(://[^:/@\s\"']*:)[^@\s\"']+(?=@)")
-_SECRET_KEY = re.compile(r"((?:password|passwd|secret|token|api_?key|authorization)\w*['\"]?\s*:\s*).+", re.I)  # fmt: skip
+_TELLTALE = r"(?:password|passwd|secret|token|api[_-]?key|authorization|cookie)"
+_SECRET_KEY = re.compile(_TELLTALE, re.IGNORECASE)
+_SECRET_PAIR = re.compile(rf"({_TELLTALE}['\"]?\s*:\s+)\S.*", re.IGNORECASE)
 
 
 def masked(text: str) -> str:
     """Return `text` without what is plainly a password written into the file."""
-    return _SECRET_KEY.sub(r"\1***", _PASSWORD_IN_URL.sub(r"\1***", text))
+    return _SECRET_PAIR.sub(r"\1***", _PASSWORD_IN_URL.sub(r"\1***", text))
+
+
+def names_secret(key: object) -> bool:
+    """Tell whether the value under a key is plainly a secret: a password, a token."""
+    return isinstance(key, str) and _SECRET_KEY.search(key) is not None
 
 
 class Source:
@@ -33,7 +40,7 @@ class Source:
 
     def _snippet(self, line: int, col: int) -> str:
         text = self.line(line)
-        begin = max(0, col - _WIDEST // 2)
+        begin = max(0, col - _WIDEST // 2) if len(text) > _WIDEST else 0
         shown = masked(text)[begin : begin + _WIDEST].expandtabs(1)
         if not shown.strip():
             return ""

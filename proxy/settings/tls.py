@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, PlainValidator, Tag, WithJsonSchema
 
 from proxy.settings import fields
 from proxy.settings.fields import Duration, FilePath, Table, Words
+from proxy.settings.nearest import nearest
 from proxy.settings.problem import WrongValueError
 from proxy.settings.upstreams import word_or_table
 
@@ -45,7 +46,7 @@ def _cipher(value: object) -> str:
         raise WrongValueError("TLS 1.3 brings its own ciphers; this list is for TLS 1.2")
     if value.startswith(("AES", "CAMELLIA", "DES", "RC4", "NULL", "ADH", "AECDH", "PSK")):
         raise WrongValueError("a cipher without forward secrecy is never offered")
-    raise WrongValueError(f"expected one of {', '.join(known)}", fields.nearest(value, known))
+    raise WrongValueError(f"expected one of {', '.join(known)}", nearest(value, known))
 
 
 def _version(value: object) -> str:
@@ -106,16 +107,14 @@ class CertificateFiles(Table):
 class Tls(Table):
     """What every TLS site offers."""
 
-    min_version: Annotated[
-        str, fields.PlainValidator(_version), fields.words_schema("1.2", "1.3")
-    ] = "1.2"
+    min_version: Annotated[str, PlainValidator(_version), fields.words_schema("1.2", "1.3")] = "1.2"
     ciphers: Annotated[
         tuple[Annotated[str, *fields.word(_cipher, "OpenSSL's name of a cipher")], ...],
-        Field(min_length=1),
+        BeforeValidator(fields.filled_list),
     ] = DEFAULT_CIPHERS
     """For TLS 1.2, in order of preference."""
     ocsp_stapling: Annotated[
-        Literal["auto", "off"], fields.PlainValidator(_stapling), fields.words_schema("auto", "off")
+        Literal["auto", "off"], PlainValidator(_stapling), fields.words_schema("auto", "off")
     ] = "off"
 
 
@@ -141,16 +140,14 @@ class Acme(Table):
         "letsencrypt"
     )
     ca_file: FilePath | None = None
-    key_type: Annotated[str, fields.PlainValidator(_key_type), fields.words_schema(*KEY_TYPES)] = (
-        "ec256"
-    )
+    key_type: Annotated[str, PlainValidator(_key_type), fields.words_schema(*KEY_TYPES)] = "ec256"
     storage: FilePath | None = None
     """certbot's own layout; under `state_dir` when absent."""
     check_interval: Duration = 12 * 3600.0
     renew_before: Annotated[
         float | None,
-        fields.PlainValidator(_renew_before),
-        fields.WithJsonSchema({"type": ["string", "integer"]}),
+        PlainValidator(_renew_before),
+        WithJsonSchema({"type": ["string", "integer"]}),
     ] = None
     """auto (None here) asks the CA, else a third of the lifetime; or a duration."""
     on_renew: tuple[Words, ...] = ()
@@ -160,7 +157,7 @@ class Acme(Table):
 TlsChoice = Annotated[
     Annotated[
         Literal["acme", "self_signed", "off"],
-        fields.PlainValidator(_certificate_word),
+        PlainValidator(_certificate_word),
         fields.words_schema(*CERTIFICATE_WORDS),
         Tag("~word"),
     ]

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, PlainValidator, Tag, model_validator
 
 from proxy.settings import fields
 from proxy.settings.addresses import ServerAddress
 from proxy.settings.fields import Count, CountOrNone, Duration, DurationOrOff, Switch, Table
 from proxy.settings.headers import header_name
+from proxy.settings.nearest import nearest
 from proxy.settings.problem import WrongValueError
 
 BALANCES = ("round_robin", "least_connections", "random_two", "ip_hash")
@@ -40,7 +41,7 @@ def request_key(value: object, plain: tuple[str, ...] = ()) -> RequestKey:
         return RequestKey(value)
     kind, colon, name = value.partition(":")
     if not colon or kind not in {"header", "cookie"}:
-        near = fields.nearest(kind, (*plain, "header", "cookie"))
+        near = nearest(kind, (*plain, "header", "cookie"))
         raise WrongValueError(f"expected {forms}", f"{near}{colon}{name}" if near else "")
     return RequestKey(kind, header_name(name))
 
@@ -90,7 +91,7 @@ def _both_alike(value: object) -> object:
     return {"request": value, "response": value} if isinstance(value, str | bool) else value
 
 
-Buffer = Annotated[str, fields.PlainValidator(_buffering), fields.words_schema(*BUFFERINGS)]
+Buffer = Annotated[str, PlainValidator(_buffering), fields.words_schema(*BUFFERINGS)]
 
 
 class Server(Table):
@@ -178,7 +179,7 @@ class UpstreamTls(Table):
 
 
 Balance = Annotated[
-    Annotated[str, fields.PlainValidator(_balance), fields.words_schema(*BALANCES), Tag("~word")]
+    Annotated[str, PlainValidator(_balance), fields.words_schema(*BALANCES), Tag("~word")]
     | Annotated[HashBalance, Tag("~table")],
     Discriminator(word_or_table),
 ]
@@ -191,13 +192,17 @@ class Upstream(Table):
         tuple[
             Annotated[Server, BeforeValidator(_as_server, json_schema_input_type=str | Server)], ...
         ],
-        BeforeValidator(fields.as_list),
-        Field(min_length=1),
+        BeforeValidator(
+            fields.filled_list, json_schema_input_type=str | Server | list[str | Server]
+        ),
     ]
     """An address each, or a table with `url`, `weight`, `backup`."""
     balance: Balance = "round_robin"
     """round_robin, least_connections, random_two, ip_hash or {hash: "cookie:NAME"}."""
-    health_check: Annotated[HealthCheck | None, BeforeValidator(off_as_none)] = None
+    health_check: Annotated[
+        HealthCheck | None,
+        BeforeValidator(off_as_none, json_schema_input_type=HealthCheck | fields.OffWord),
+    ] = None
     """Active checks; off when absent."""
     max_fails: CountOrNone = 3
     """Failures within `fail_timeout` that take a server out for as long; 0 never does."""
@@ -205,15 +210,19 @@ class Upstream(Table):
     retries: Annotated[int, *fields.integer(0, 100)] = 1
     """Further tries on another server, where nothing of the answer was sent and the request may
     be repeated."""
-    keep_alive: Annotated[KeepAlive, BeforeValidator(_keep_alive)] = KeepAlive()
+    keep_alive: Annotated[
+        KeepAlive, BeforeValidator(_keep_alive, json_schema_input_type=KeepAlive | fields.OffWord)
+    ] = KeepAlive()
     hold: DurationOrOff = 10.0
-    """While every server refuses, requests wait this long before they get 503; off does not wait."""
+    """While every server refuses, requests wait this long before they get 503; off: not at all."""
     timeouts: UpstreamTimeouts = UpstreamTimeouts()
     max_connections: Count = 200
     """To one server, by all workers together; further requests queue."""
     queue_timeout: Duration = 10.0
     """How long a request queues for a connection before it gets 503."""
-    buffering: Annotated[Buffering, BeforeValidator(_both_alike)] = Buffering()
+    buffering: Annotated[
+        Buffering, BeforeValidator(_both_alike, json_schema_input_type=Buffering | Buffer)
+    ] = Buffering()
     tls: UpstreamTls = UpstreamTls()
     """How `https://` servers are verified."""
 

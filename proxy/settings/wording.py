@@ -1,14 +1,13 @@
-"""Pydantic's errors in the project's own words: the value seen, what is allowed, the nearest right one."""
+"""Pydantic's errors in words of our own: the value seen, what is allowed, the nearest right one."""
 
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
 from proxy.settings.document import Document
-from proxy.settings.nearest import nearest
 from proxy.settings.problem import Path, WrongValueError
-from proxy.settings.shape import keys_at
-from proxy.settings.source import masked
+from proxy.settings.shape import keys_at, meant
+from proxy.settings.source import masked, names_secret
 
 _LONGEST = 60
 _EXPECTED = {
@@ -34,18 +33,26 @@ def seen(document: Document, path: Path) -> str:
             if isinstance(kind, list)
             else "nothing"
         )
-    text = masked(place.written or "")
+    text = "***" if _under_secret(path) else masked(place.written or "")
     if not text and document.at(path) is None:
         return "nothing"
     text = "".join(char if char.isprintable() else " " for char in text)
     return f'"{text[:_LONGEST]}…"' if len(text) > _LONGEST else f'"{text}"'
 
 
+def _under_secret(path: Path) -> bool:
+    """Tell whether a key on the way to a value says that it is a secret."""
+    return any(map(names_secret, path))
+
+
 def secret(document: Document, path: Path) -> bool:
     """Tell whether the value at `path` may hold what nobody should read."""
     place = document.places.get(path)
-    return place is not None and (
-        place.expanded or (place.written is not None and masked(place.written) != place.written)
+    return _under_secret(path) or (
+        place is not None
+        and (
+            place.expanded or (place.written is not None and masked(place.written) != place.written)
+        )
     )
 
 
@@ -65,11 +72,10 @@ def worded(error: ErrorDetails, document: Document, path: Path) -> str:
 
 
 def _unknown_key(path: Path) -> str:
-    allowed = keys_at(path[:-1])
-    near = nearest(str(path[-1]), allowed)
+    near = meant(path)
     if near:
         return f"unknown key; did you mean `{near}`?"
-    return f"unknown key; allowed here: {', '.join(allowed)}"
+    return f"unknown key; allowed here: {', '.join(keys_at(path[:-1]))}"
 
 
 def _wrong_value(

@@ -10,14 +10,14 @@ from proxy.settings.source import Source
 _QUOTE_STAR = 'quote a name that begins with * (YAML takes it for an alias): "*.example.com"'
 _QUOTE_EXPANSION = 'quote an expansion inside { } or [ ]: "${VAR}"'
 _PLAIN_WORDS = (
-    ("mapping values are not allowed", "a value holds a second ': ' (quote it), or this line is indented wrongly"),
+    ("mapping values are not allowed", "a second ': ' in a value (quote it), or a wrong indent"),
     ("unexpected end of stream", "a quote is opened and never closed"),
     ("could not find expected ':'", "a key without its ': '"),
     ("but found another document", "a second document ('---') begins here: the file holds one"),
     ("expected ',' or '}'", "a { is not closed, or a ',' is missing"),
     ("expected ',' or ']'", "a [ is not closed, or a ',' is missing"),
     ("expected '-' indicator", "not indented like the items of the list above it"),
-    ("did not find expected key", "not indented like the keys above it, or text follows a closing quote"),
+    ("did not find expected key", "indented unlike the keys above it, or text after a quote"),
     ("unknown directive", "quote a value that begins with %"),
     ("control characters", "a control character, which YAML does not take"),
 )  # fmt: skip

@@ -1,0 +1,64 @@
+"""The configuration as it takes effect, defaults and all, with no secret in it."""
+
+from typing import Any
+
+import yaml
+
+from proxy.settings.document import Document
+from proxy.settings.headers import DEFAULT_HEADERS, merged
+from proxy.settings.models import Settings
+from proxy.settings.problem import Path
+from proxy.settings.source import masked, names_secret
+
+
+def _cover(value: Any, path: Path, written: str) -> Any:  # noqa: ANN401 - what JSON can hold
+    """Return `value` with what is at `path`, or what stands for it, as it was written."""
+    if not path:
+        return written
+    step, rest = path[0], path[1:]
+    if isinstance(value, dict) and step in value:
+        return {**value, step: _cover(value[step], rest, written)}
+    if isinstance(value, list) and isinstance(step, int) and step < len(value):
+        return [*value[:step], _cover(value[step], rest, written), *value[step + 1 :]]
+    return written
+
+
+def _without_secrets(value: Any) -> Any:  # noqa: ANN401 - what JSON can hold
+    """Return `value` without what its keys call a secret and without passwords in addresses."""
+    if isinstance(value, dict):
+        return {
+            key: "***" if names_secret(key) and isinstance(item, str) else _without_secrets(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_without_secrets(item) for item in value]
+    return masked(value) if isinstance(value, str) else value
+
+
+def _as_written(value: Any, document: Document) -> Any:  # noqa: ANN401 - what JSON can hold
+    """Return `value` with every expansion undone: ${TOKEN} instead of the token."""
+    for path, place in document.places.items():
+        if place.expanded and place.written is not None:
+            value = _cover(value, path, place.written)
+    return value
+
+
+def effective_text(settings: Settings) -> str:
+    """Return the whole configuration as YAML: every default spelt out, every secret left out.
+
+    What came from a `${…}` is shown as that; what is not built yet is not shown at all.
+    """
+    unbuilt = {"acme", "rate_limits", "shared_state", "admin"}
+    of_routes = {"files", "cache", "fallback", "rate_limit", "allow", "deny"}
+    value = settings.model_dump(
+        mode="json",
+        exclude={
+            **dict.fromkeys(unbuilt, True),
+            "sites": {"__all__": {"compress": True, "routes": {"__all__": of_routes}}},
+        },
+    )
+    value["headers"] = merged(DEFAULT_HEADERS, settings.headers)
+    if settings.document is not None:
+        value = _as_written(value, settings.document)
+    text: str = yaml.safe_dump(_without_secrets(value), sort_keys=False, allow_unicode=True)
+    return text
