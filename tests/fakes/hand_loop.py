@@ -30,7 +30,8 @@ class HandLoop(asyncio.SelectorEventLoop):
         **how: object,  # noqa: ARG002 - part of the call
     ) -> list[tuple[Any, ...]]:
         assert host not in self._answers, "asked twice at a time"
-        answer = self._answers[host] = self.create_future()
+        answer: asyncio.Future[list[tuple[Any, ...]]] = self.create_future()
+        self._answers[host] = answer
         self.asked.append(host)
         self.most_at_once = max(self.most_at_once, len(self.asked))
         try:
