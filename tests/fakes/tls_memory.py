@@ -15,18 +15,17 @@ class End:
     done: bool = False
     error: ssl.SSLError | None = None
 
-    def step(self, tls: ssl.SSLObject) -> None:
-        """Shake hands as far as it goes; a failure is kept, not raised."""
-        if self.done or self.error is not None:
-            return
-        try:
-            tls.do_handshake()
-        except ssl.SSLWantReadError:
-            return
-        except ssl.SSLError as error:
-            self.error = error
-            return
-        self.done = True
+    def step(self, tls: ssl.SSLObject) -> bool:
+        """Shake hands as far as it goes, and tell whether it is done. A failure is kept."""
+        if not self.done and self.error is None:
+            try:
+                tls.do_handshake()
+                self.done = True
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLError as error:
+                self.error = error
+        return self.done
 
 
 def shake(client: ssl.SSLObject, client_end: End, server: ssl.SSLObject, server_end: End) -> None:

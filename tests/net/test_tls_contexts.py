@@ -364,10 +364,11 @@ def test_tickets_of_a_child_are_good_for_its_sibling(version: ssl.TLSVersion) ->
 def serve(front: TlsFront, connected: socket.socket) -> None:
     end = End()
     tls = front.wrap(end.incoming, end.outgoing)
-    while not end.done:
+    done = False
+    while not done:
         end.incoming.write(connected.recv(65536))
-        end.step(tls)
-        if end.done:
+        done = end.step(tls)
+        if done:
             tls.write(b"x")
         connected.sendall(end.outgoing.read())
 
