@@ -43,5 +43,17 @@ class SiteTable:
         self.sites = tuple(unique.values())
 
     def find(self, host: str) -> Site | None:
-        """Return the site for a lower-case host without port, or None."""
-        raise NotImplementedError
+        """Return the site for a lower-case host without port, or None.
+
+        A wildcard stands for one whole label: `*.a.b` is no site for `x.y.a.b` nor for `a.b`.
+        """
+        site = self._exact.get(host)
+        if site is not None:
+            return site
+        if self._wildcards:
+            dot = host.find(".")
+            if dot > 0:
+                site = self._wildcards.get(host[dot:])
+                if site is not None:
+                    return site
+        return self._default
