@@ -7,6 +7,7 @@ looked at; judging the rest is OpenSSL's part. What is no TLS at all is refused 
 """
 
 import re
+import struct
 from typing import NamedTuple
 
 from proxy.errors import BadRequestError
@@ -22,6 +23,8 @@ _MAX_RECORD = 1 << 14
 _SERVER_NAME, _ALPN, _SUPPORTED_VERSIONS = 0, 16, 43
 _READ = {_SERVER_NAME, _ALPN, _SUPPORTED_VERSIONS}
 _HOST_NAME = 0
+_EXTENSION_HEADER = struct.Struct("!HH")
+_CUT_SHORT = "ClientHello cut short inside"
 _VISIBLE = re.compile(rb"[!-~]{1,255}")
 
 
@@ -57,13 +60,14 @@ def parse_client_hello(data: bytes) -> ClientHello | None:
         ClientHelloError: This is no ClientHello, or it breaks its grammar or our bounds.
     """
     message = _message(data)
-    return None if message is None else _hello(_Reader(message))
+    return None if message is None else _hello(message)
 
 
 def _message(data: bytes) -> bytes | None:
     """Join the records' payloads; return the hello's body when it is whole."""
     joined = bytearray()
     at = 0
+    # Nearly always one record holds it all.
     for _ in range(MAX_RECORDS):
         header = data[at : at + _RECORD_HEADER]
         _check_record(header)
@@ -105,61 +109,52 @@ def _wanted(joined: bytearray) -> int | None:
     return _MESSAGE_HEADER + size
 
 
-class _Reader:
-    """Takes numbers and vectors from the front of bytes (RFC 8446, 3.4)."""
+def _vector(data: bytes, at: int, width: int) -> tuple[bytes, int]:
+    """Take bytes with their length, a number `width` bytes long, in front (RFC 8446, 3.4).
 
-    __slots__ = ("_at", "_data")
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
-
-    def __bool__(self) -> bool:
-        return self._at < len(self._data)
-
-    def take(self, size: int) -> bytes:
-        start, self._at = self._at, self._at + size
-        if self._at > len(self._data):
-            raise ClientHelloError("ClientHello cut short inside")
-        return self._data[start : self._at]
-
-    def number(self, size: int) -> int:
-        return int.from_bytes(self.take(size), "big")
-
-    def vector(self, size: int) -> bytes:
-        """Take bytes with their length, a number of so many bytes, in front."""
-        return self.take(self.number(size))
+    Returns:
+        The bytes, and where the next thing stands.
+    """
+    start = at + width
+    end = start + int.from_bytes(data[at:start], "big")
+    if end > len(data):
+        raise ClientHelloError(_CUT_SHORT)
+    return data[start:end], end
 
 
-def _hello(body: _Reader) -> ClientHello:
-    legacy_version = body.number(2)
-    body.take(32)  # random
-    body.vector(1)  # session id
-    body.vector(2)  # cipher suites
-    body.vector(1)  # compression methods
-    extensions = _extensions(body)
+def _hello(body: bytes) -> ClientHello:
+    at = 2 + 32  # version and random
+    for width in (1, 2, 1):  # session id, cipher suites, compression methods
+        _, at = _vector(body, at, width)
+    extensions = _extensions(body, at)
     return ClientHello(
         server_name=_server_name(extensions.get(_SERVER_NAME)),
         alpn=_alpn(extensions.get(_ALPN)),
-        versions=_versions(extensions.get(_SUPPORTED_VERSIONS), legacy_version),
+        versions=_versions(extensions.get(_SUPPORTED_VERSIONS), body[:2]),
     )
 
 
-def _extensions(body: _Reader) -> dict[int, bytes]:
+def _extensions(body: bytes, at: int) -> dict[int, bytes]:
     """Take what stands at the end; before TLS 1.3 there need not be any."""
     found: dict[int, bytes] = {}
-    if not body:
+    if at == len(body):
         return found
-    block = _Reader(body.vector(2))
-    if body:
+    block, at = _vector(body, at, 2)
+    if at != len(body):
         raise ClientHelloError("bytes after the extensions of the ClientHello")
-    while block:
-        kind = block.number(2)
-        content = block.vector(2)
-        if kind in found:
-            raise ClientHelloError(f"extension {kind} stands twice")
+    at, end = 0, len(block)
+    while at < end:
+        if end - at < _EXTENSION_HEADER.size:
+            raise ClientHelloError(_CUT_SHORT)
+        kind, size = _EXTENSION_HEADER.unpack_from(block, at)
+        at += _EXTENSION_HEADER.size
         if kind in _READ:
-            found[kind] = content
+            if kind in found:
+                raise ClientHelloError(f"extension {kind} stands twice")
+            found[kind] = block[at : at + size]
+        at += size
+    if at > end:
+        raise ClientHelloError(_CUT_SHORT)
     return found
 
 
@@ -167,9 +162,11 @@ def _server_name(extension: bytes | None) -> str | None:
     """Read RFC 6066, 3: a list that in practice holds one host name."""
     if extension is None:
         return None
-    entries = _Reader(_Reader(extension).vector(2))
-    while entries:
-        kind, name = entries.number(1), entries.vector(2)
+    entries, _ = _vector(extension, 0, 2)
+    at = 0
+    while at < len(entries):
+        kind = entries[at]
+        name, at = _vector(entries, at + 1, 2)
         if kind == _HOST_NAME:
             # Python's ssl chokes, aloud on stderr, on a name that is not ASCII.
             if not _VISIBLE.fullmatch(name):
@@ -182,22 +179,22 @@ def _alpn(extension: bytes | None) -> tuple[bytes, ...]:
     """Read RFC 7301, 3.1."""
     if extension is None:
         return ()
-    names = _Reader(_Reader(extension).vector(2))
+    names, _ = _vector(extension, 0, 2)
     offered = []
-    while names:
-        offered.append(names.vector(1))
+    at = 0
+    while at < len(names):
+        name, at = _vector(names, at, 1)
+        offered.append(name)
     return tuple(offered)
 
 
-def _versions(extension: bytes | None, legacy_version: int) -> tuple[int, ...]:
+def _versions(extension: bytes | None, legacy_version: bytes) -> tuple[int, ...]:
     """Read RFC 8446, 4.2.1."""
-    if extension is None:
-        return (legacy_version,)
-    numbers = _Reader(_Reader(extension).vector(1))
-    offered = []
-    while numbers:
-        offered.append(numbers.number(2))
-    return tuple(each for each in offered if not _is_reserved(each))
+    numbers = legacy_version if extension is None else _vector(extension, 0, 1)[0]
+    if len(numbers) % 2:
+        raise ClientHelloError(_CUT_SHORT)
+    offered = struct.unpack(f"!{len(numbers) // 2}H", numbers)
+    return tuple([each for each in offered if not _is_reserved(each)])
 
 
 def _is_reserved(number: int) -> bool:
