@@ -25,8 +25,10 @@ async def test_a_task_that_nobody_holds_is_not_collected() -> None:
         # Task, frame and future hold only each other.
         await asyncio.get_running_loop().create_future()
 
-    task = tasks.start(wait(), "alone")
-    del task
+    def begin() -> None:
+        _ = tasks.start(wait(), "alone")
+
+    begin()
     await asyncio.sleep(0)
     gc.collect()
     (task,) = alone()
