@@ -47,6 +47,7 @@ class Rig:
         self.settings = settings
         self._stack = contextlib.ExitStack()
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmarks-")))
+        folder.chmod(0o755)  # a proxy that drops its privileges must still reach its own files
         self._parts = 0
         self._shared: dict[str, Running] = {}
         cores = split_cores()

@@ -1,0 +1,28 @@
+from pathlib import Path
+
+import pytest
+
+from benchmarks.servers.pyproxy import PyProxy
+from benchmarks.stage import Options, Part, Stage, make_certificate, split_cores
+from proxy.settings.load import load
+
+
+@pytest.fixture
+def part(tmp_path: Path) -> Part:
+    certificate, key = make_certificate(tmp_path)
+    stage = Stage(tmp_path, certificate, key, 8080, split_cores())
+    options = Options(keep_alive=300, hold=10, body=4 << 30, generation=2)
+    return Part(stage, tmp_path, 8443, workers=2, cores=frozenset({0}), options=options)
+
+
+def test_the_configuration_is_one_that_the_proxy_takes(part: Part) -> None:
+    command = PyProxy().prepare(part)
+    settings = load(command[-1], {})
+    assert settings.workers == part.workers
+    assert settings.limits.body == 4 << 30
+    assert settings.timeouts.keep_alive == 300
+
+
+def test_a_reload_is_a_command_on_the_same_file(part: Part) -> None:
+    serve, again = PyProxy().prepare(part), PyProxy().reload_command(part)
+    assert again[-3:] == ["reload", *serve[-2:]]

@@ -1,0 +1,61 @@
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks.comparison import run_row
+from benchmarks.figures import Sample
+from benchmarks.load import LoadError
+from benchmarks.rig import Rig, Settings
+from benchmarks.rows import Row
+from benchmarks.servers.nginx import Nginx
+from benchmarks.servers.server import Server
+from benchmarks.work import Work
+
+pytestmark = pytest.mark.needs("nginx", "taskset")
+ROUNDS = 3
+
+
+class Diary(Work):
+    """Writes down whose turn it was; servers named `broken` fail in their second turn."""
+
+    def __init__(self, most_rounds: int = 99) -> None:
+        self.most_rounds = most_rounds
+        self.turns: list[str] = []
+
+    def prepare(self, _rig: Rig, server: Server) -> None:
+        if server.name == "absent":
+            raise OSError("not installed")
+
+    def sample(self, _rig: Rig, server: Server) -> Sample:
+        self.turns.append(server.name)
+        if server.name == "broken" and self.turns.count("broken") == 2:
+            raise LoadError("gone")
+        return Sample(float(len(self.turns)))
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    with Rig(Settings(rounds=ROUNDS)) as rig:
+        yield rig
+
+
+def test_servers_take_turns_within_each_round(rig: Rig) -> None:
+    work = Diary()
+    run_row(rig, Row("key", "title", "unit", work), [Nginx("a"), Nginx("b")])
+    assert work.turns == ["a", "b"] * ROUNDS
+
+
+def test_slow_work_has_fewer_rounds(rig: Rig) -> None:
+    work = Diary(most_rounds=1)
+    run_row(rig, Row("key", "title", "unit", work), [Nginx("a")])
+    assert work.turns == ["a"]
+
+
+def test_a_server_in_trouble_loses_its_row_and_disturbs_no_other(rig: Rig) -> None:
+    work = Diary()
+    servers = [Nginx("absent"), Nginx("broken"), Nginx("a")]
+    absent, broken, fine = run_row(rig, Row("key", "title", "unit", work), servers)
+    assert (absent.trouble, broken.trouble, fine.trouble) == ("not installed", "gone", "")
+    assert (absent.valid, broken.valid, fine.valid) == (False, False, True)
+    assert work.turns.count("broken") == 2
+    assert work.turns.count("a") == ROUNDS

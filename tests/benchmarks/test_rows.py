@@ -1,0 +1,20 @@
+import pytest
+
+from benchmarks import rows
+
+
+def test_no_name_means_every_row() -> None:
+    assert rows.chosen("") == rows.ROWS
+
+
+def test_rows_come_in_the_order_of_the_table() -> None:
+    assert [row.key for row in rows.chosen("1m, small")] == ["small", "1m"]
+
+
+def test_an_unknown_row_is_named_with_what_there_is() -> None:
+    with pytest.raises(ValueError, match=r"no row smal; there are .*small"):
+        rows.chosen("smal,1m")
+
+
+def test_keys_are_unique() -> None:
+    assert len({row.key for row in rows.ROWS}) == len(rows.ROWS)
