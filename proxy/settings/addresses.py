@@ -135,11 +135,11 @@ def server_address(value: object) -> ServerAddress:
     scheme, host, port, rest = found.groups()
     if "@" in rest:
         raise WrongValueError("a name and password have no place in an address")
+    name = _server_host(host[1:-1] if host.startswith("[") else host)
     if rest:
         bare = f"{scheme}://{host}" + (f":{port}" if port else "")
         reason = "an address ends after the port; to cut a prefix off the path use strip_prefix"
         raise WrongValueError(reason, bare)
-    name = _server_host(host[1:-1] if host.startswith("[") else host)
     number = _DEFAULT_PORT[scheme] if port is None else _port(port, _SERVER_FORMS)
     if number == 0:
         raise WrongValueError(f"nobody listens on port 0; {_SERVER_FORMS}")

@@ -180,6 +180,28 @@ def _mark(node: yaml.Node) -> tuple[int, int]:
     return node.start_mark.line, node.start_mark.column
 
 
+def _check_depth(text: str, source: Source) -> None:
+    """Refuse text whose nodes could not be composed.
+
+    Both of PyYAML's composers call themselves for each level: the one in C overflows the stack
+    and takes the process with it. The parsers below them do not.
+    """
+    loader = _Loader(text)
+    depth = 0
+    try:
+        while not isinstance(event := loader.get_event(), yaml.StreamEndEvent):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+            if depth > DEPTH_LIMIT:
+                mark = (event.start_mark.line, event.start_mark.column)
+                message = f"nested deeper than {DEPTH_LIMIT} levels"
+                raise SettingsError((source.problem(mark, message),))
+    finally:
+        loader.dispose()
+
+
 def read_document(text: str, name: str, environ: Mapping[str, str], folder: str) -> Document:
     """Return the document in `text`; wrong scalars are noted in it.
 
@@ -190,6 +212,7 @@ def read_document(text: str, name: str, environ: Mapping[str, str], folder: str)
     if len(text) > TEXT_LIMIT:
         raise SettingsError((Problem(name, 0, 0, "", f"larger than {TEXT_LIMIT >> 20} MB"),))
     try:
+        _check_depth(text, source)
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
@@ -197,9 +220,8 @@ def read_document(text: str, name: str, environ: Mapping[str, str], folder: str)
             loader.dispose()
     except yaml.YAMLError as error:
         raise SettingsError((explain(error, source),)) from None
-    except RecursionError:
-        message = f"nested deeper than {DEPTH_LIMIT} levels"
-        raise SettingsError((Problem(name, 0, 0, "", message),)) from None
+    except UnicodeEncodeError:
+        raise SettingsError((Problem(name, 0, 0, "", "not UTF-8 text"),)) from None
     document = Document(source)
     if node is not None:
         document.value = _Reader(document, environ, folder).read(node, (), (0, 0))

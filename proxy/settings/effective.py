@@ -23,6 +23,21 @@ def _cover(value: Any, path: Path, written: str) -> Any:  # noqa: ANN401 - what 
     return written
 
 
+_TELLING_NULLS = frozenset({"user", "redirect_http"})
+_HEADER_MAPS = frozenset({"headers", "request_headers", "response_headers"})
+
+
+def _without_nulls(value: Any, key: str = "") -> Any:  # noqa: ANN401 - what JSON can hold
+    """Return `value` without the keys that are null because nothing was said."""
+    if isinstance(value, dict):
+        return {
+            name: _without_nulls(item, name)
+            for name, item in value.items()
+            if item is not None or name in _TELLING_NULLS or key in _HEADER_MAPS
+        }
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
 def _without_secrets(value: Any) -> Any:  # noqa: ANN401 - what JSON can hold
     """Return `value` without what its keys call a secret and without passwords in addresses."""
     if isinstance(value, dict):
@@ -57,6 +72,7 @@ def effective_text(settings: Settings) -> str:
             "sites": {"__all__": {"compress": True, "routes": {"__all__": of_routes}}},
         },
     )
+    value = _without_nulls(value)
     value["headers"] = merged(DEFAULT_HEADERS, settings.headers)
     if settings.document is not None:
         value = _as_written(value, settings.document)

@@ -174,7 +174,7 @@ SizeOrOff = Annotated[
 ByteRate = Annotated[
     float,
     PlainValidator(_byte_rate_or_off),
-    PlainSerializer(lambda n: f"{n:g}B/s" if n else "off"),
+    PlainSerializer(lambda n: f"{int(n)}B/s" if n else "off"),
     WithJsonSchema({"type": ["string", "integer", "boolean", "null"], "examples": ["500B/s"]}),
 ]
 RequestRate = Annotated[units.Rate, *word(units.rate, "a rate such as 5/minute")]

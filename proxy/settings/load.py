@@ -37,8 +37,9 @@ def load(path: str, environ: Mapping[str, str]) -> Settings:
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - nothing else of pathlib is needed
             data = file.read(TEXT_LIMIT + 1)
-    except OSError as error:
-        message = f"cannot read the configuration: {error.strerror}"
+    except (OSError, ValueError) as error:  # ValueError is for a NUL in the path
+        reason = getattr(error, "strerror", None) or "there is no such path"
+        message = f"cannot read the configuration: {reason}"
         raise SettingsError((Problem(path, 0, 0, "", message),)) from None
     if len(data) > TEXT_LIMIT:
         message = f"larger than {TEXT_LIMIT >> 20} MB: is this a configuration?"

@@ -267,7 +267,7 @@ class Settings(Table):
     rate_limits: dict[Annotated[str, *fields.word(upstream_name, "a name")], RateLimit] = Field(
         default_factory=dict
     )
-    headers: Answers = Field(default_factory=dict)
+    headers: Answers = Field(default_factory=dict, repr=False)
     """Added to the defaults; null removes one."""
     sites: Annotated[tuple[Site, ...], BeforeValidator(fields.filled_list)]
 

@@ -223,9 +223,13 @@ class Route(Table):
     allow: Annotated[Access, BeforeValidator(_names)] = ()
     deny: Annotated[Access, BeforeValidator(_names)] = ()
     limits: RouteLimits = RouteLimits()
-    request_headers: dict[RequestHeaderName, HeaderValue | None] = Field(default_factory=dict)
+    request_headers: dict[RequestHeaderName, HeaderValue | None] = Field(
+        default_factory=dict, repr=False
+    )
     """Set on what is forwarded; null removes one."""
-    response_headers: dict[AnswerHeaderName, HeaderValue | None] = Field(default_factory=dict)
+    response_headers: dict[AnswerHeaderName, HeaderValue | None] = Field(
+        default_factory=dict, repr=False
+    )
     """Set on the answer, over what site and file set; null removes one."""
     strip_prefix: Annotated[
         bool | str,
@@ -313,7 +317,7 @@ class Site(Table):
         Compress | None,
         BeforeValidator(off_as_none, json_schema_input_type=Compress | fields.OffWord),
     ] = None
-    headers: dict[AnswerHeaderName, HeaderValue | None] = Field(default_factory=dict)
+    headers: dict[AnswerHeaderName, HeaderValue | None] = Field(default_factory=dict, repr=False)
     """Added to the file's; null removes one."""
     routes: Annotated[tuple[Route, ...], BeforeValidator(fields.filled_list)]
 

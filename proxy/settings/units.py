@@ -130,7 +130,9 @@ def spell_duration(seconds: float) -> str:
         count = seconds / SECONDS[unit]
         if count >= 1 and count == int(count):
             return f"{int(count)}{unit}"
-    return f"{round(seconds * 1000, 6):g}ms" if seconds else "0s"
+    if not seconds:
+        return "0s"
+    return f"{seconds * 1000:.6f}".rstrip("0").rstrip(".") + "ms"
 
 
 def spell_size(count: int) -> str:

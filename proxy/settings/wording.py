@@ -67,7 +67,8 @@ def worded(error: ErrorDetails, document: Document, path: Path) -> str:
     cause = context.get("error")
     if isinstance(cause, WrongValueError):
         return _wrong_value(cause, document, path, error)
-    expected = _EXPECTED.get(kind, error["msg"])
+    # Pydantic's own message may repeat the value.
+    expected = _EXPECTED.get(kind, "not a value that fits here")
     return f"{expected}, found {seen(document, path)}"
 
 

@@ -59,4 +59,6 @@ def _plain_words(error: yaml.YAMLError, source: Source, line: int, col: int) -> 
 def explain(error: yaml.YAMLError, source: Source) -> Problem:
     """Return a problem in plain words for what stopped the parser."""
     line, col = _place(error, source)
+    if source.line(line)[col - 1 : col] == "*":
+        col -= 1  # libyaml points behind the star that it took for an alias
     return source.problem((line, col), f"not YAML: {_plain_words(error, source, line, col)}")

@@ -1,0 +1,39 @@
+from proxy.settings.source import Source, masked, names_secret
+
+
+def test_a_problem_shows_its_line_and_a_caret() -> None:
+    problem = Source("p.yaml", "a: 1\nbb: 2\n").problem((1, 4), "wrong", "bb")
+    assert (problem.line, problem.col) == (2, 5)
+    assert problem.snippet == "    bb: 2\n        ^"
+
+
+def test_tabs_and_control_characters_leave_the_caret_in_place() -> None:
+    problem = Source("p", "a:\t\x1b[31m x").problem((0, 3), "wrong")
+    assert problem.snippet == "    a: \N{REPLACEMENT CHARACTER}[31m x\n       ^"
+
+
+def test_a_long_line_is_cut_around_the_place() -> None:
+    problem = Source("p", "x" * 500 + "HERE" + "y" * 500).problem((0, 500), "wrong")
+    line, caret = problem.snippet.splitlines()
+    assert len(line) < 200
+    assert line[caret.index("^") :].startswith("HERE")
+
+
+def test_a_place_beyond_the_end_has_no_snippet() -> None:
+    assert Source("p", "a").problem((7, 0), "wrong").snippet == ""
+
+
+def test_passwords_are_not_quoted() -> None:
+    assert masked("redis://:hunter2@host/0") == "redis://:***@host/0"
+    assert masked("smtp://me:hunter2@host") == "smtp://me:***@host"
+    assert masked("  password: hunter2 # x") == "  password: ***"
+    assert masked('Authorization: "Bearer x"') == "Authorization: ***"
+    assert masked("proxy: http://django:8000") == "proxy: http://django:8000"
+    assert masked('balance: {hash: "cookie:sessionid"}') == 'balance: {hash: "cookie:sessionid"}'
+
+
+def test_keys_that_name_secrets() -> None:
+    assert names_secret("X-Api-Key")
+    assert names_secret("password")
+    assert not names_secret("path")
+    assert not names_secret(0)
