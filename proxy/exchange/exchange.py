@@ -19,13 +19,14 @@ class Client:
     Attributes:
         peer: Address of the TCP peer (or what PROXY protocol said of it).
         port: Its port.
-        local_port: The port it came in by.
+        local_address, local_port: Where it came in.
         scheme: "https" or "http".
         trusted: True when the peer is a trusted proxy, whose forwarding fields are believed.
         tls_version, tls_cipher, server_name: What the handshake agreed on; "" without TLS.
     """
 
     __slots__ = (
+        "local_address",
         "local_port",
         "peer",
         "port",
@@ -39,6 +40,7 @@ class Client:
     def __init__(self, peer: str, port: int, local_port: int, scheme: str) -> None:
         self.peer = peer
         self.port = port
+        self.local_address = ""
         self.local_port = local_port
         self.scheme = scheme
         self.trusted = False
@@ -50,7 +52,9 @@ class Client:
 class ClientStream(Protocol):
     """Where an exchange's answer goes. All calls return at once; nothing is awaited.
 
-    Exactly one of these ends the answer: `send_answer`, `end`, or `abort`.
+    Exactly one of these ends the answer: `send_answer`, `send_whole`, `end` or `abort`. What
+    `send_interim`, `send_head` and `send_body` are given may wait for a `flush`, so that what one
+    turn of the loop produces goes out in one piece.
     """
 
     def send_answer(self, exchange: "Exchange", answer: Answer) -> None:
@@ -70,6 +74,9 @@ class ClientStream(Protocol):
 
     def end(self, trailers: bytes) -> None:
         """End the answer; `trailers` is a field block, b"" for none."""
+
+    def flush(self) -> None:
+        """Put on the wire what waits."""
 
     def abort(self) -> None:
         """Cut the answer short so that the client sees that it is not whole."""
@@ -120,6 +127,7 @@ class Exchange:
         site, route: Their names, for the log; "" while not found.
         edit: What the answer's head gets and loses: the route's response headers, made at load.
         body_limit: Most bytes a request body may have here; 0 for no limit.
+        plan: Where the handler keeps what it worked out for the request's head.
     """
 
     __slots__ = (
@@ -132,6 +140,7 @@ class Exchange:
         "error",
         "head",
         "phase",
+        "plan",
         "port",
         "received",
         "request_id",
@@ -172,3 +181,4 @@ class Exchange:
         self.route = ""
         self.edit = NO_EDIT
         self.body_limit = 0
+        self.plan: object = None

@@ -3,12 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from proxy.exchange.answer import Answer
 from proxy.exchange.exchange import Exchange
 from proxy.message.edit import NO_EDIT, FieldEdit
-
-Gate = Callable[[Exchange], Answer | None]
-"""Lets an exchange pass (None) or answers it. Gates run in the order of `policy.order`."""
+from proxy.policy.part import Gate as Gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +14,8 @@ class ProxyPlan:
 
     Attributes:
         pool: Name of the PoolPlan in the Program.
-        request_edit: Fields taken from and added to what is forwarded.
+        request_edit: Fields taken from and added to what is forwarded, forwarding fields included.
+        host: Host field to send instead of the client's, "" to send that one.
         strip: Prefix taken off the target, "" for none: "/api" turns /api/x into /x.
         forwarded: True to send the standard `Forwarded` field as well (RFC 7239).
         connect_timeout, response_timeout, idle_timeout: Seconds. The pool's unless the route says.
@@ -26,6 +24,7 @@ class ProxyPlan:
 
     pool: str
     request_edit: FieldEdit = NO_EDIT
+    host: str = ""
     strip: str = ""
     forwarded: bool = False
     connect_timeout: float = 5.0
@@ -40,9 +39,10 @@ class Route:
 
     Attributes:
         label: For the log and `pyproxy check`: the path as written, with its methods if any.
+        action: What it does, in words for `pyproxy check`: "proxy django", "respond 204".
         methods: The methods it takes, or None for all.
         headers: Lower-case name and value that the request must carry, all of them.
-        gates: Run in order; the first answer wins.
+        gates: Run in the order of `policy.order`; the first answer wins.
         proxy: The hop, or None where a gate always answers.
         edit, edit_plain: Response header edits over https and over http (RFC 6797, 7.2: no
             Strict-Transport-Security over http).
@@ -59,6 +59,7 @@ class Route:
     edit: FieldEdit = NO_EDIT
     edit_plain: FieldEdit = NO_EDIT
     body_limit: int = 0
+    action: str = ""
     serve: Callable[[Exchange], None] | None = None
 
 

@@ -230,6 +230,16 @@ class Http1Server:
             return body or self._next_chunks()
         return body or None
 
+    def skip_body(self) -> bool:
+        """Throw away what came of the request's body; say whether that was all of it."""
+        try:
+            while self.reading in (_LENGTH, _CHUNKED):
+                if self.next_event() is None:
+                    return False
+        except BadRequestError:
+            return False
+        return self.reading is _DONE
+
     def interim(self, head: ResponseHead) -> bytes:
         """Return a 1xx answer's bytes; b"" for HTTP/1.0, which knows none (RFC 9110, 15.2)."""
         if self._request is None or self._request.version != "HTTP/1.1":

@@ -1,0 +1,368 @@
+"""The connections to one upstream in one worker: carries out what `upstream` decides.
+
+Who wants a connection asks with `ask` and is told by `connected` or `not_connected`, at once where
+a kept-alive connection is free. While every peer is full, or none can be reached, it waits here,
+up to its deadline. While nobody can be reached, only one of those who wait is sent out to try at a
+time: a server that has just come back must not be met by all of them.
+"""
+
+import asyncio
+import errno
+import ssl
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from proxy.clock import monotonic
+from proxy.errors import UpstreamError
+from proxy.exchange.exchange import Exchange
+from proxy.message.fields import field_values
+from proxy.net.channel import Channel
+from proxy.net.resolver import Resolver, Watch
+from proxy.net.tasks import start
+from proxy.net.tls import TlsChannel
+from proxy.net.tls_contexts import client_context, explain
+from proxy.net.upstream_connection import UpstreamConnection
+from proxy.upstream.group import Availability, PeerGroup
+from proxy.upstream.keepalive import IDEMPOTENT, idle_lifetime, reuse_allowed
+from proxy.upstream.peer import Address, Peer
+from proxy.upstream.plan import PoolPlan, ServerPlan
+
+_OUR_OWN = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
+_TICK = 0.25  # seconds between tries while nobody can be reached
+
+
+class Waiter(Protocol):
+    """Who wants a connection.
+
+    Attributes:
+        exchange: For whom.
+        tried: Peers not to be tried again.
+        wait_until: Monotonic seconds until when to wait; 0.0 while it never had to.
+    """
+
+    exchange: Exchange
+    tried: list[Peer]
+    wait_until: float
+
+    def connected(self, connection: UpstreamConnection) -> None:
+        """Take the connection; it is counted as active already."""
+
+    def not_connected(self, error: UpstreamError, peer: Peer | None) -> None:
+        """None can be had from `peer`, or, if that is None, from anybody in time."""
+
+
+class LivePool:
+    """See the module's docstring. Implements `upstream_connection.Owner`."""
+
+    __slots__ = (
+        "_closed",
+        "_contexts",
+        "_loop",
+        "_resolver",
+        "_scout",
+        "_timer",
+        "_waiting",
+        "_watches",
+        "connections",
+        "group",
+        "on_channel",
+        "plan",
+    )
+
+    def __init__(
+        self,
+        plan: PoolPlan,
+        group: PeerGroup,
+        resolver: Resolver,
+        on_channel: Callable[[Channel], None],
+    ) -> None:
+        """Make a pool and begin to look its servers' names up.
+
+        Args:
+            plan: What the configuration says.
+            group: Its peers.
+            resolver: Knows the addresses of names, now and later.
+            on_channel: Told of each new channel, for the sweep.
+
+        Raises:
+            TlsConfigurationError: The CA file of an https upstream cannot be used.
+        """
+        self.plan = plan
+        self.group = group
+        self.on_channel = on_channel
+        self.connections = 0
+        self._loop = asyncio.get_running_loop()
+        self._resolver = resolver
+        self._waiting: deque[Waiter] = deque()
+        self._scout: Waiter | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+        self._contexts: ssl.SSLContext | None = None
+        if any(server.scheme == "https" for server in plan.servers):
+            self._contexts = client_context(
+                verify=plan.tls.verify, ca_file=plan.tls.ca_file or None
+            )
+        self._watches: list[Watch] = []
+        for server in plan.servers:
+            self._watch(server)
+
+    def _watch(self, server: ServerPlan) -> None:
+        if server.unix_path:
+            self._update(server, (server.unix_path,))
+            return
+
+        def changed(addresses: Sequence[Address]) -> None:
+            self._update(server, addresses)
+
+        self._watches.append(self._resolver.watch(server.host, server.port, changed))
+
+    def _update(self, server: ServerPlan, addresses: Sequence[Address]) -> None:
+        for peer in self.group.update(server, addresses):
+            _close_idle(peer)
+        if self._waiting:
+            self._wake_all()
+
+    # Asking.
+
+    def ask(self, waiter: Waiter, *, fresh: bool = False, peer: Peer | None = None) -> None:
+        """Get a connection for `waiter`, now or later.
+
+        Args:
+            waiter: Who is told.
+            fresh: Not one that was used before.
+            peer: From this peer and no other.
+        """
+        now = monotonic()
+        chosen = peer or self.group.pick(now, waiter.exchange, waiter.tried)
+        if chosen is None:
+            self._queue(waiter, now)
+            return
+        chosen.active += 1
+        if not fresh and chosen.idle:
+            connection = self._reuse(chosen, waiter.exchange, now)
+            if connection is not None:
+                waiter.connected(connection)
+                return
+        start(self._open(chosen, waiter), f"connect {chosen.label}")
+
+    def _reuse(self, peer: Peer, exchange: Exchange, now: float) -> UpstreamConnection | None:
+        idle = peer.idle
+        method = exchange.head.method
+        while idle:
+            connection: UpstreamConnection = idle.pop()
+            if not connection.open or connection.expires <= now:
+                connection.close()
+                continue
+            idle_for = now - connection.idle_since
+            if method in IDEMPOTENT or reuse_allowed(
+                method,
+                has_idempotency_key=bool(field_values(exchange.head.block, "idempotency-key")),
+                idle_for=idle_for,
+            ):
+                return connection
+            idle.append(connection)  # good enough for the next GET
+            return None
+        return None
+
+    async def _open(self, peer: Peer, waiter: Waiter) -> None:
+        """Open a connection to a peer for a waiter that may be gone when it is there."""
+        try:
+            async with asyncio.timeout(self.plan.connect_timeout):
+                channel = await self._connect(peer)
+        except TimeoutError:
+            self._failed(peer, waiter, UpstreamError(504, f"{peer.label}: connecting timed out"))
+            return
+        except OSError as error:  # ssl's errors are OSErrors, too
+            reason = explain(error) if isinstance(error, ssl.SSLError) else _reason(error)
+            self._failed(peer, waiter, UpstreamError(502, f"{peer.label}: {reason}"), error)
+            return
+        connection = UpstreamConnection(channel, peer, self)
+        channel.session = connection
+        self.connections += 1
+        self.on_channel(channel)
+        if self._scout is waiter:
+            self._scout = None
+        waiter.connected(connection)
+        if self._waiting:
+            self._wake_all()
+
+    async def _connect(self, peer: Peer) -> Channel:
+        plan = peer.server
+        if plan.scheme != "https":
+            channel = Channel()
+            await self._open_transport(peer.address, channel)
+            return channel
+        done: asyncio.Future[None] = self._loop.create_future()
+
+        def established(_: TlsChannel) -> None:
+            if not done.done():
+                done.set_result(None)
+
+        def failed(_: TlsChannel, error: Exception) -> None:
+            if not done.done():
+                done.set_exception(error)
+
+        context = self._contexts
+        name = self.plan.tls.server_name or plan.host
+        if context is None:
+            raise AssertionError
+        tls = TlsChannel(
+            lambda incoming, outgoing: context.wrap_bio(incoming, outgoing, server_hostname=name),
+            established,
+            failed,
+        )
+        try:
+            await self._open_transport(peer.address, tls)
+            await done
+        except BaseException:
+            tls.abort()
+            raise
+        return tls
+
+    async def _open_transport(self, address: Address, channel: Channel) -> None:
+        if isinstance(address, str):
+            await self._loop.create_unix_connection(lambda: channel, address)
+        else:
+            await self._loop.create_connection(lambda: channel, *address)
+
+    def _failed(
+        self, peer: Peer, waiter: Waiter, error: UpstreamError, cause: OSError | None = None
+    ) -> None:
+        peer.active -= 1
+        if cause is None or cause.errno not in _OUR_OWN:
+            self.group.failed(peer, monotonic())
+        if not peer.server.unix_path:
+            self._resolver.poke(peer.server.host)
+        if self._scout is waiter:
+            self._scout = None
+        waiter.not_connected(error, peer)
+
+    # Waiting.
+
+    def _queue(self, waiter: Waiter, now: float) -> None:
+        """Let a request wait: for a free connection, or for anybody to be there at all."""
+        refusing = self.group.verdict(now, waiter.tried) is Availability.REFUSING
+        if not waiter.wait_until:
+            waiter.wait_until = now + (self.plan.hold if refusing else self.plan.queue_timeout)
+        if waiter.wait_until <= now:
+            detail = "no server can be reached" if refusing else "every server is busy"
+            waiter.not_connected(UpstreamError(503, f"{self.plan.name}: {detail}"), None)
+            return
+        if waiter.tried:  # a scout comes back to its place at the front
+            waiter.tried.clear()
+            self._waiting.appendleft(waiter)
+        else:
+            self._waiting.append(waiter)
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._timer is None and self._waiting:
+            self._timer = self._loop.call_later(_TICK, self._tick)
+
+    def _tick(self) -> None:
+        """End what waited too long, and send one scout out."""
+        self._timer = None
+        now = monotonic()
+        late = [waiter for waiter in self._waiting if waiter.wait_until <= now]
+        for waiter in late:
+            self._waiting.remove(waiter)
+            self._queue(waiter, now)
+        if self._waiting and self._scout is None:
+            verdict = self.group.verdict(now)
+            if verdict is Availability.READY:
+                self._scout = self._waiting.popleft()
+                self.ask(self._scout)
+        self._set_timer()
+
+    def _wake_all(self) -> None:
+        waiting, self._waiting = self._waiting, deque()
+        for waiter in waiting:
+            self.ask(waiter)
+
+    def forget(self, waiter: Waiter) -> None:
+        """A waiter is no longer interested."""
+        if waiter in self._waiting:
+            self._waiting.remove(waiter)
+        if self._scout is waiter:
+            self._scout = None
+
+    # Connections coming back.
+
+    def release(self, connection: UpstreamConnection) -> None:
+        """Take back a connection whose answer is whole."""
+        peer = connection.peer
+        peer.active -= 1
+        if peer.on_trial or peer.failure_times:
+            self.group.succeeded(peer)
+        idle = peer.idle
+        if (
+            connection.reusable
+            and not peer.gone
+            and not self._closed
+            and len(idle) < self.plan.keep_alive_connections
+        ):
+            lifetime = idle_lifetime(self.plan.keep_alive_idle, connection.keep_alive_timeout)
+            now = monotonic()
+            connection.idle_since = now
+            connection.expires = now + lifetime
+            connection.used += 1
+            if lifetime > 0:
+                idle.append(connection)
+            else:
+                connection.close()
+        else:
+            connection.close()
+        if self._waiting:
+            self.ask(self._waiting.popleft())
+
+    def give_up(self, connection: UpstreamConnection) -> None:
+        """A connection is dropped in the middle of a request."""
+        connection.peer.active -= 1
+        connection.drop()
+        if self._waiting:
+            self.ask(self._waiting.popleft())
+
+    def lost(self, connection: UpstreamConnection, *, active: bool) -> None:
+        """A connection is gone."""
+        self.connections -= 1
+        peer = connection.peer
+        if active:
+            peer.active -= 1
+        elif connection in peer.idle:
+            peer.idle.remove(connection)
+        if active and self._waiting:
+            self.ask(self._waiting.popleft())
+
+    # Once a second.
+
+    def sweep(self, now: float) -> None:
+        """Close kept-alive connections whose time is up."""
+        for peer in self.group:
+            if peer.idle and peer.idle[0].expires <= now:
+                keep = [connection for connection in peer.idle if connection.expires > now]
+                late = [connection for connection in peer.idle if connection.expires <= now]
+                peer.idle[:] = keep
+                for connection in late:
+                    connection.close()
+
+    def retire(self) -> None:
+        """Keep nothing alive any more; what runs or waits may end in peace."""
+        self._closed = True
+        for watch in self._watches:
+            self._resolver.unwatch(watch)
+        self._watches.clear()
+        for peer in self.group:
+            _close_idle(peer)
+
+
+def _close_idle(peer: Peer) -> None:
+    idle, peer.idle[:] = list(peer.idle), []
+    for connection in idle:
+        connection.close()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

@@ -1,0 +1,254 @@
+"""The serving half of a worker: listeners, the program in force, the sweep, and the end."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from random import Random
+from typing import Protocol
+
+from proxy.clock import monotonic, wall_time
+from proxy.errors import ProxyError
+from proxy.exchange.exchange import Exchange
+from proxy.net.channel import Channel
+from proxy.net.door import Door
+from proxy.net.listen import ListenSocket
+from proxy.net.pool import LivePool
+from proxy.net.resolver import Resolver
+from proxy.net.service import LiveProgram, Service
+from proxy.net.tls_contexts import PreparedTls, TlsFront
+from proxy.observe.access_log import LogClock, compile_format
+from proxy.routing.program import Program
+from proxy.state.shared import WorkerShare
+from proxy.upstream.group import PeerGroup
+from proxy.upstream.peer import address_text
+
+_SWEEP = 1.0  # seconds
+_STALLED = 60.0  # seconds in which an upstream must take something of a body
+_LAST = 1.0  # seconds in which closing connections may send what they still have
+
+
+class Logs(Protocol):
+    """Where lines go."""
+
+    def access_line(self, line: str) -> None:
+        """Take a line; returns at once."""
+
+    def flush(self) -> None:
+        """Hand over what was taken."""
+
+    def reopen(self) -> None:
+        """Open the files again under their names."""
+
+
+class WorkerServer:
+    """Serves what comes in on a set of listening sockets.
+
+    Must be made and used in the loop's thread. `start` begins; `prepare` makes a new program
+    ready, and calling what it returns swaps it in; `drain` ends.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        listeners: Sequence[ListenSocket],
+        front: TlsFront,
+        share: WorkerShare,
+        logs: Logs,
+        workers: int = 1,
+    ) -> None:
+        """Build everything for a program.
+
+        Args:
+            program: What to serve.
+            listeners: Bound sockets.
+            front: The TLS front made before the fork.
+            share: Where this worker counts.
+            logs: Where lines go.
+            workers: How many share the upstreams' limits.
+
+        Raises:
+            TlsConfigurationError: A certificate or CA file cannot be used.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._listeners = tuple(listeners)
+        self._front = front
+        self._share = share
+        self._logs = logs
+        self._workers = workers
+        self._servers: list[asyncio.Server] = []
+        self._resolver = Resolver(self._loop)
+        self._random = Random()  # noqa: S311 - spreads load, guards nothing
+        self._upstream_channels: set[Channel] = set()
+        self._pools: dict[str, LivePool] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._clock = LogClock()
+        self._clock.tick(wall_time())
+        self._service = Service(share.counters, self._clock, logs.access_line, self._ended)
+        self._door = Door(self._service, share, front, self._count_upstreams)
+        self.prepare(program)()
+
+    async def start(self) -> None:
+        """Begin to accept, and to sweep."""
+        for listener in self._listeners:
+            server = await self._loop.create_server(
+                partial(self._door.entrance, listener.endpoint), sock=listener.sock
+            )
+            self._servers.append(server)
+        self._sweep()
+
+    def prepare(self, program: Program) -> Callable[[], None]:
+        """Build everything for a program; calling the result puts it in force.
+
+        Pools whose plan stays keep their connections and their health. Nothing changes until the
+        result is called, and calling it cannot fail.
+
+        Raises:
+            TlsConfigurationError: A certificate or CA file cannot be used.
+            ValueError: The access log's format is wrong.
+        """
+        tls = PreparedTls(program.tls)
+        plan = program.log
+        formatter = None if plan.access_to == "off" else compile_format(plan.access_format)
+        before = self._pools
+        made: dict[str, LivePool] = {}
+        try:
+            for name, pool_plan in program.pools.items():
+                old = before.get(name)
+                if old is not None and old.plan == pool_plan:
+                    made[name] = old
+                else:
+                    group = PeerGroup(pool_plan, self._random, self._workers)
+                    made[name] = LivePool(pool_plan, group, self._resolver, self._watch)
+        except BaseException:
+            _retire(made, keep=before)
+            raise
+
+        def commit() -> None:
+            self._pools = made
+            self._front.swap(tls)
+            self._service.use(LiveProgram(program, made, self._fail), formatter)
+            _retire(before, keep=made)
+
+        return commit
+
+    def _fail(self, exchange: Exchange, error: ProxyError) -> None:
+        self._service.fail(exchange, error)
+
+    def _watch(self, channel: Channel) -> None:
+        self._upstream_channels.add(channel)
+
+    def _count_upstreams(self) -> int:
+        return len(self._upstream_channels)
+
+    def _ended(self, session: object) -> None:
+        self._door.sessions.discard(session)
+
+    # Once a second.
+
+    def _sweep(self) -> None:
+        """Look at every deadline, and do whatever is done once a second."""
+        self._timer = self._loop.call_later(_SWEEP, self._sweep)
+        now = monotonic()
+        self._service.tick()
+        self._clock.tick(wall_time())
+        write_idle = self._service.timeouts.write_idle
+        counters = self._share.counters
+        for channel in tuple(self._door.channels):
+            if channel.deadline < now:
+                counters.client_timeouts += 1
+                channel.expire(now)
+            elif channel.writing_paused and channel.check_stalled(now, write_idle):
+                counters.client_timeouts += 1
+                channel.abort()
+        self._sweep_upstreams(now)
+        counters.upstream_connections_open = len(self._upstream_channels)
+        counters.publish()
+        self._logs.flush()
+
+    def _sweep_upstreams(self, now: float) -> None:
+        for channel in tuple(self._upstream_channels):
+            if channel.transport is None:
+                self._upstream_channels.discard(channel)
+            elif channel.deadline < now:
+                self._share.counters.upstream_timeouts += 1
+                channel.expire(now)
+            elif channel.writing_paused and channel.check_stalled(now, _STALLED):
+                channel.abort()
+        board = self._share.health
+        for name, pool in self._pools.items():
+            pool.sweep(now)
+            if pool.plan.health is None:
+                continue
+            for peer in tuple(pool.group):
+                verdict = board.get(board.key(name, peer.server.url, address_text(peer.address)))
+                pool.group.set_health(peer, up=verdict is not False)
+
+    # The end, and what is asked from outside.
+
+    async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - a deadline for others
+        """Stop accepting, let running requests finish, then close what is left."""
+        self._service.draining = True
+        self._stop_listening()
+        for session in tuple(self._door.sessions):
+            session.stop_soon()
+        end = monotonic() + timeout
+        while self._door.channels and monotonic() < end:
+            await asyncio.sleep(0.05)
+        for session in tuple(self._door.sessions):
+            session.close()
+        end = monotonic() + _LAST
+        while self._door.channels and monotonic() < end:
+            await asyncio.sleep(0.01)
+        self.close()
+
+    def _stop_listening(self) -> None:
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    def close(self) -> None:
+        """End everything at once."""
+        self._stop_listening()
+        if self._timer is not None:
+            self._timer.cancel()
+        for channel in tuple(self._door.channels):
+            channel.abort()
+        _retire(self._pools, keep={})
+        self._resolver.close()
+        for channel in tuple(self._upstream_channels):
+            channel.abort()
+        self._share.counters.publish()
+        self._logs.flush()
+
+    def reopen_logs(self) -> None:
+        """Open the log files again under their names."""
+        self._logs.reopen()
+
+    def status(self) -> dict[str, object]:
+        """Tell how things are, in values that JSON knows."""
+        counters = self._share.counters
+        return {
+            "connections": len(self._door.channels),
+            "requests": counters.requests,
+            "upstream_connections": len(self._upstream_channels),
+            "upstreams": {
+                name: [
+                    {
+                        "server": peer.server.url,
+                        "address": address_text(peer.address),
+                        "down": peer.down,
+                        "out": peer.out_until > monotonic(),
+                        "active": peer.active,
+                        "idle": len(peer.idle),
+                    }
+                    for peer in pool.group
+                ]
+                for name, pool in self._pools.items()
+            },
+        }
+
+
+def _retire(pools: dict[str, LivePool], *, keep: dict[str, LivePool]) -> None:
+    for pool in pools.values():
+        if all(pool is not kept for kept in keep.values()):
+            pool.retire()

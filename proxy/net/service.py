@@ -1,0 +1,258 @@
+"""Serving an exchange: site, route, gates, handler; and its end: one log line, once.
+
+This is the one way through the worker for every request, whichever version of HTTP it came by.
+The look-ups by host and path are made once for a head and remembered with it.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable
+from email.utils import formatdate
+
+from proxy.clock import wall_time
+from proxy.errors import BadRequestError, Fault, ProxyError
+from proxy.exchange.answer import Answer
+from proxy.exchange.exchange import Exchange
+from proxy.exchange.pages import error_answer
+from proxy.exchange.phases import Phase
+from proxy.message.edit import FieldEdit
+from proxy.message.forwarding import TrustedPeers, believe
+from proxy.net.hop import LiveHop
+from proxy.net.pool import LivePool
+from proxy.observe.access_log import LogClock
+from proxy.routing.program import Program
+from proxy.routing.route import Route, Timeouts
+from proxy.routing.sites import Site
+from proxy.state.counters import Counters
+from proxy.wire.http1_server import HeadLimits
+
+_log = logging.getLogger("pyproxy.serve")
+Formatter = Callable[[Exchange, float, str], str]
+
+
+class LiveProgram:
+    """A Program in a worker: with pools that have sockets, and routes bound to them."""
+
+    __slots__ = ("head_limits", "pools", "program", "trusted")
+
+    def __init__(
+        self,
+        program: Program,
+        pools: dict[str, LivePool],
+        fail: Callable[[Exchange, ProxyError], None],
+    ) -> None:
+        self.program = program
+        self.pools = pools
+        self.trusted = TrustedPeers(program.trusted)
+        limits = program.limits
+        self.head_limits = HeadLimits(limits.header_size, limits.headers, limits.target)
+        for site in program.all_sites():
+            for route in site.routes.routes:
+                if route.proxy is not None:
+                    route.serve = LiveHop(pools[route.proxy.pool], route.proxy, fail).serve
+
+
+class Found:
+    """The route found for a head, kept with it."""
+
+    __slots__ = ("edit", "label", "live", "plan", "route", "site")
+
+    def __init__(self, live: LiveProgram, site: str, route: Route, edit: FieldEdit) -> None:
+        self.live = live
+        self.site = site
+        self.route = route
+        self.label = route.label
+        self.edit = edit
+        self.plan: object = None
+
+
+class Service:
+    """See the module's docstring. Implements `http1_connection.Service`.
+
+    Attributes:
+        live: The program in force for requests to come.
+        draining: True while the worker lets its clients finish.
+        date_line: The Date field of this second.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_counters",
+        "_format",
+        "_id_count",
+        "_id_prefix",
+        "_on_ended",
+        "_write",
+        "date_line",
+        "draining",
+        "live",
+        "timeouts",
+    )
+
+    def __init__(
+        self,
+        counters: Counters,
+        clock: LogClock,
+        write: Callable[[str], None],
+        on_ended: Callable[[object], None],
+    ) -> None:
+        """Take what every exchange needs at its end; `use` gives it a program.
+
+        Args:
+            counters: What the worker counts.
+            clock: Renders times for the log.
+            write: Takes a line of the access log.
+            on_ended: Told of each session whose connection is gone.
+        """
+        self._counters = counters
+        self._clock = clock
+        self._write = write
+        self._on_ended = on_ended
+        self._format: Formatter | None = None
+        self._id_prefix = secrets.token_hex(8)
+        self._id_count = 0
+        self.draining = False
+        self.date_line = b""
+        self.timeouts = Timeouts()
+        self.tick()
+
+    def use(self, live: LiveProgram, formatter: Formatter | None) -> None:
+        """Serve the requests to come by another program."""
+        self.live = live
+        self.timeouts = live.program.timeouts
+        self._format = formatter
+
+    def tick(self) -> None:
+        """Render this second's Date field."""
+        self.date_line = f"Date: {formatdate(wall_time(), usegmt=True)}\r\n".encode("ascii")
+
+    @property
+    def head_limits(self) -> HeadLimits:
+        """Bounds for the heads of a new connection."""
+        return self.live.head_limits
+
+    def serve(self, exchange: Exchange) -> None:
+        """Find the exchange's route, ask its gates, and let its handler take it."""
+        live = self.live
+        self._counters.requests += 1
+        self._id_count += 1
+        exchange.request_id = f"{self._id_prefix}{self._id_count:016x}"
+        if exchange.client.trusted:
+            believe(exchange, live.trusted)
+        try:
+            found = exchange.head.prepared
+            if type(found) is not Found or found.live is not live:
+                found = self._find(exchange, live)
+                if found is None:
+                    return
+            exchange.site = found.site
+            exchange.route = found.label
+            exchange.edit = found.edit
+            route = found.route
+            exchange.body_limit = route.body_limit
+            exchange.plan = found.plan
+            exchange.phase = Phase.ROUTED
+            for gate in route.gates:
+                answer = gate(exchange)
+                if answer is not None:
+                    exchange.stream.send_answer(exchange, answer)
+                    return
+            if route.serve is None:
+                raise ProxyError(500, Fault.PROXY, "a route without a handler")
+            route.serve(exchange)
+            found.plan = exchange.plan
+        except ProxyError as error:
+            self.fail(exchange, error)
+        except Exception as error:  # noqa: BLE001 - one bug must not take the worker's others along
+            self._bug(exchange, error)
+
+    def _find(self, exchange: Exchange, live: LiveProgram) -> Found | None:
+        """Look site and route up; None if the exchange was answered meanwhile."""
+        head = exchange.head
+        plain = exchange.scheme != "https"
+        site = live.program.sites.find(head.host)
+        if site is None:
+            raise self._no_site(exchange)
+        exchange.site = site.label
+        exchange.edit = site.edit_plain if plain else site.edit
+        if plain:
+            for gate in site.plain_gates:
+                answer = gate(exchange)
+                if answer is not None:
+                    exchange.stream.send_answer(exchange, answer)
+                    return None
+        route = site.routes.find(head)
+        if route is None:
+            self._no_route(site, exchange)
+            return None
+        found = Found(live, site.label, route, route.edit_plain if plain else route.edit)
+        head.prepared = found
+        return found
+
+    def _no_site(self, exchange: Exchange) -> ProxyError:
+        """RFC 9110, 15.5.20: over TLS the client may try again on another connection."""
+        detail = f"no site for host {exchange.head.host!r}"
+        if exchange.scheme == "https":
+            return BadRequestError(detail, status=421, public="This host is not served here.")
+        return BadRequestError(detail, status=404, public="This host is not served here.")
+
+    def _no_route(self, site: Site, exchange: Exchange) -> None:
+        head = exchange.head
+        allowed = site.routes.allowed(head.path)
+        if allowed and head.method not in allowed:
+            error = BadRequestError("no route for this method", status=405)
+        else:
+            error = BadRequestError("no route for this path", status=404)
+        exchange.error = error
+        answer = error_answer(head, error, exchange.request_id, allow=allowed)
+        exchange.stream.send_answer(exchange, answer)
+
+    def _bug(self, exchange: Exchange, error: Exception) -> None:
+        _log.error("request %s failed", exchange.request_id, exc_info=error)
+        self.fail(exchange, ProxyError(500, Fault.PROXY, f"internal error: {error!r}"))
+
+    def fail(self, exchange: Exchange, error: ProxyError) -> None:
+        """Answer an error, or cut short the answer that has begun."""
+        exchange.error = error
+        consumer, exchange.consumer = exchange.consumer, None
+        if exchange.phase >= Phase.ANSWERED:
+            if consumer is not None:
+                consumer.client_gone()
+            exchange.stream.abort()
+            return
+        exchange.stream.send_answer(exchange, self.error_answer(exchange, error))
+
+    def error_answer(self, exchange: Exchange, error: ProxyError) -> Answer:
+        """Turn an error into an answer, and say it in the log where it is not the client's fault."""
+        if error.fault is not Fault.CLIENT:
+            level = logging.ERROR if error.fault is Fault.PROXY else logging.WARNING
+            _log.log(
+                level, "%s %s%s: %s (request %s)", exchange.head.method, exchange.head.authority,
+                exchange.head.target, error.detail, exchange.request_id,
+            )  # fmt: skip
+        return error_answer(exchange.head, error, exchange.request_id)
+
+    def finish(self, exchange: Exchange, now: float) -> None:
+        """Log and count an exchange that has ended."""
+        counters = self._counters
+        status = exchange.status
+        if 200 <= status < 300:
+            counters.responses_2xx += 1
+        elif status == 499:
+            counters.requests_aborted += 1
+        elif status >= 500:
+            counters.responses_5xx += 1
+        elif status >= 400:
+            counters.responses_4xx += 1
+        elif status >= 300:
+            counters.responses_3xx += 1
+        else:
+            counters.responses_1xx += 1
+        counters.bytes_received += exchange.received
+        counters.bytes_sent += exchange.sent
+        if self._format is not None:
+            self._write(self._format(exchange, now - exchange.started, self._clock.text))
+
+    def connection_ended(self, session: object) -> None:
+        """A connection is gone."""
+        self._on_ended(session)

