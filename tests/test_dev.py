@@ -1,6 +1,7 @@
 """The script `./dev`: which Python it takes, when it sets up again, how it installs packages."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -120,7 +121,7 @@ def as_if_root(tmp_path: Path) -> str:
     )
     return (
         'may_become_root() { true; }; as_root() { "$@"; }\n'
-        f"policy={tmp_path}/policy-rc.d; PATH={tmp_path}:$PATH\n"
+        f"policy={tmp_path}/policy-rc.d; units={tmp_path}/units; PATH={tmp_path}:$PATH\n"
     )
 
 
@@ -129,6 +130,14 @@ def test_no_service_starts_and_nothing_is_left_behind(tmp_path: Path, as_if_root
     calls = (tmp_path / "calls").read_text()
     assert "nginx curl\nno services\n" in calls
     assert not (tmp_path / "policy-rc.d").exists()
+
+
+def test_no_service_starts_with_the_machine_either(tmp_path: Path, as_if_root: str) -> None:
+    script(tmp_path / "systemctl", f'echo "$@" >>{tmp_path}/systemctl-calls')
+    (tmp_path / "units").mkdir()
+    (tmp_path / "units" / "nginx.service").touch()
+    sourced(f"{as_if_root}apt_install nginx curl")
+    assert (tmp_path / "systemctl-calls").read_text() == "disable --quiet nginx\n"
 
 
 def test_somebody_elses_policy_stays(tmp_path: Path, as_if_root: str) -> None:
@@ -159,6 +168,21 @@ def test_tools_that_stay_missing_are_named() -> None:
     )
     assert told.stdout == "no-such-tool\n"
     assert "some-package" in told.stderr
+
+
+def test_every_program_that_a_test_needs_is_installed_and_no_other() -> None:
+    listed = re.search(
+        r"^test_tools=\(\n(.*?)^\)", (ROOT / "dev").read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert listed is not None
+    tools = {pair.split()[0] for pair in re.findall(r'"([^"]+)"', listed[1])}
+    needed = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for mark in re.findall(r"mark\.needs\(([^)]*)\)", path.read_text())
+        for name in re.findall(r'"([^"]+)"', mark)
+    }
+    assert tools == needed
 
 
 def test_usage() -> None:
