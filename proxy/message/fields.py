@@ -15,17 +15,12 @@ def _pattern(name: str) -> re.Pattern[bytes]:
     return re.compile(rf"\n{either_case(name)}:[ \t]*([^\r\n]*)".encode())
 
 
-def has_field(block: bytes, name: str) -> bool:
-    """Return whether `block` has a field `name`, in any case, even with an empty value."""
-    # A line is found by the LF that ends the one before, so the block is led by one.
-    return _pattern(name).search(b"\n" + block) is not None
-
-
 def field_values(block: bytes, name: str) -> list[str]:
     """Return the values of all fields `name` in order, surrounding white space taken off.
 
     Bytes outside ASCII are read as ISO-8859-1 (RFC 9110, 5.5), which loses none.
     """
+    # A line is found by the LF that ends the one before, so the block is led by one.
     found = _pattern(name).findall(b"\n" + block)
     return [value.rstrip(b" \t").decode("latin-1") for value in found]
 
