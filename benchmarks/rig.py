@@ -1,6 +1,7 @@
 """The rig of one run: a stage, an upstream, and the servers that play on it."""
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,9 +53,9 @@ class Rig:
         self._shared: dict[str, Running] = {}
         cores = split_cores()
         certificate, key = make_certificate(folder)
-        origin = nginx.start_origin(folder / "origin", free_port(), cores.others)
-        self._stack.callback(origin.stop)
-        self.stage = Stage(folder, certificate, key, origin.port, cores)
+        self._origin = nginx.start_origin(folder / "origin", free_port(), cores.others)
+        self._stack.callback(self._origin.stop)
+        self.stage = Stage(folder, certificate, key, self._origin.port, cores)
         self.context = client.tls_context(certificate)
 
     def __enter__(self) -> Self:
@@ -109,6 +110,18 @@ class Rig:
             yield running
         finally:
             running.stop()
+
+    @contextlib.contextmanager
+    def origin_on(self, cores: frozenset[int]) -> Iterator[None]:
+        """The upstream on other cores for a while."""
+        pids = self._origin.pids()
+        for pid in pids:
+            os.sched_setaffinity(pid, cores)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.sched_setaffinity(pid, self.stage.cores.others)
 
     def target(
         self, running: Running, path: str = "/small", cores: frozenset[int] | None = None

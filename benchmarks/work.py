@@ -136,7 +136,10 @@ class HalfLoad(Work):
 
 @dataclass(frozen=True, slots=True)
 class SecondWorker(Work):
-    """The same load on one worker and on two, proxy, load and upstream sharing all cores."""
+    """One worker on one core, two on two; load and upstream use the same cores as the proxy.
+
+    So both are as busy as can be, and every core has the same mixture to carry.
+    """
 
     most_rounds = 2
 
@@ -146,8 +149,9 @@ class SecondWorker(Work):
         Two workers on two cores have twice the time, so they do 2 x (CPU a request of one worker)
         / (CPU a request of two): exactly 2 if they cost each other nothing.
         """
-        samples = [self.with_workers(rig, server, workers) for workers in (1, 2)]
-        one, two = samples
+        cores = rig.stage.cores
+        one = self.with_workers(rig, server, 1, cores.proxy)
+        two = self.with_workers(rig, server, 2, cores.proxy | {min(cores.others)})
         details = {
             "cpu_us_one": one.figure,
             "cpu_us_two": two.figure,
@@ -156,12 +160,12 @@ class SecondWorker(Work):
         }
         return Sample(2 * one.figure / two.figure, one.errors + two.errors, details)
 
-    def with_workers(self, rig: Rig, server: Server, workers: int) -> Sample:
-        """The load on a fresh server with so many workers."""
-        everything = rig.stage.cores.everything
-        connections = 2 * rig.settings.connections
-        with rig.fresh(server, rig.part(server, workers=workers, cores=everything)) as running:
-            target = rig.target(running, cores=everything)
+    def with_workers(self, rig: Rig, server: Server, workers: int, cores: frozenset[int]) -> Sample:
+        """The load on a fresh server with so many workers, everything on these cores."""
+        connections = workers * rig.settings.connections
+        part = rig.part(server, workers=workers, cores=cores)
+        with rig.origin_on(cores), rig.fresh(server, part) as running:
+            target = rig.target(running, cores=cores)
             if rig.settings.warm_up:
                 load.wrk(target, seconds=rig.settings.warm_up, connections=connections)
             return measure(
