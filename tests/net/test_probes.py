@@ -407,6 +407,14 @@ async def test_tls_servers_are_probed_by_their_name(tls: ssl.SSLContext, ca_file
             await board.until(key_of("app", server), verdict=True)
 
 
+async def test_unix_sockets_are_probed(tmp_path: Path) -> None:
+    path = str(tmp_path / "app.sock")
+    server = ServerPlan(f"unix:{path}", "http", "", 0, unix_path=path)
+    board = Board()
+    async with serving(path=path), probing(board, PoolPlan("app", (server,), health=health())):
+        await board.until(HealthBoard.key("app", server.url, path), verdict=True)
+
+
 async def test_first_questions_are_spread(monkeypatch: pytest.MonkeyPatch, app: App) -> None:
     waits: list[float] = []
     sleep = asyncio.sleep
