@@ -61,9 +61,10 @@ class Running:
         self.process.send_signal(number)
 
     def last_words(self, lines: int = 12) -> str:
-        """The end of what it wrote to its error output."""
-        text = self.output.with_suffix(".err").read_text(errors="replace")
-        return "\n".join(text.splitlines()[-lines:])
+        """The end of what it wrote to its error output and its error log."""
+        files = (self.output.with_suffix(".err"), self.output.with_name("error.log"))
+        texts = [path.read_text(errors="replace").splitlines() for path in files if path.exists()]
+        return "\n".join(line for text in texts for line in text[-lines:])
 
     def stop(self, patience: float = 5.0) -> None:
         """Ask it to end; after `patience` seconds kill what is left of its processes."""

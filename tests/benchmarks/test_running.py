@@ -41,6 +41,8 @@ def test_its_outputs_are_kept_and_its_environment_is_set(tmp_path: Path) -> None
     running.process.wait()
     assert running.output.read_text() == "here\n"
     assert running.last_words() == "last words"
+    (tmp_path / "error.log").write_text("first\nand the log\n")
+    assert running.last_words(lines=1) == "last words\nand the log"
     running.stop()
 
 
