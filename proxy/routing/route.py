@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from proxy.exchange.exchange import Exchange
 from proxy.message.edit import NO_EDIT, FieldEdit
-from proxy.policy.part import Gate as Gate
+from proxy.policy.part import Gate
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from proxy.message.edit import NO_EDIT, FieldEdit
-from proxy.routing.route import Gate
+from proxy.policy.part import Gate
 from proxy.routing.table import RouteTable
 
 
@@ -16,6 +16,7 @@ class Site:
         plain_gates: Run for requests that came by http, before a route is looked for: the
             redirect to https.
         edit, edit_plain: For answers given before a route is known (404, 405, redirects).
+        hosts: All its names, as written.
     """
 
     label: str
@@ -23,6 +24,7 @@ class Site:
     plain_gates: tuple[Gate, ...] = ()
     edit: FieldEdit = NO_EDIT
     edit_plain: FieldEdit = NO_EDIT
+    hosts: tuple[str, ...] = ()
 
 
 class SiteTable:

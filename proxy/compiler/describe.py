@@ -1,0 +1,65 @@
+"""What a program does with requests, row by row, for `pyproxy check`."""
+
+from dataclasses import dataclass
+
+from proxy.policy.body_limit import spell_size
+from proxy.routing.program import Program
+from proxy.routing.route import Route
+from proxy.routing.sites import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One route, in words.
+
+    Attributes:
+        site: The hosts of its site; the default site is marked.
+        path: As written; a regular expression is led by "~".
+        methods: "any", or the methods it takes.
+        conditions: Headers the request must carry, "" for none.
+        action: "proxy django", "redirect 308 /new/", "respond 204".
+        limits: The body's, and the times of a hop.
+        headers: The lines set on every answer over TLS.
+    """
+
+    site: str
+    path: str
+    methods: str
+    conditions: str
+    action: str
+    limits: str
+    headers: tuple[str, ...]
+
+
+def describe(program: Program) -> list[Row]:
+    """Return a row for each route; within a site those that are tried first come first."""
+    return [
+        _row(_hosts(program, site), route)
+        for site in program.all_sites()
+        for route in site.routes.routes
+    ]
+
+
+def _hosts(program: Program, site: Site) -> str:
+    # No host is the empty string, so that only the default site is found by it.
+    marks = ["(default)"] if program.sites.find("") is site else []
+    return " ".join([*site.hosts, *marks])
+
+
+def _row(site: str, route: Route) -> Row:
+    return Row(
+        site=site,
+        path=route.label.partition(" ")[2] if route.methods else route.label,
+        methods=", ".join(sorted(route.methods)) if route.methods else "any",
+        conditions=", ".join(f"{name}: {value}" for name, value in route.headers),
+        action=route.action,
+        limits=_limits(route),
+        headers=tuple(route.edit.block.decode("latin-1").split("\r\n")[:-1]),
+    )
+
+
+def _limits(route: Route) -> str:
+    limits = [f"body {spell_size(route.body_limit) if route.body_limit else 'unlimited'}"]
+    if route.proxy is not None:
+        limits.append(f"response {route.proxy.response_timeout:g} s")
+    return ", ".join(limits)
