@@ -70,6 +70,8 @@ def _bracketed(address: str) -> str:
 
 def listen_address(value: object) -> ListenAddress:
     """Read ":443", "127.0.0.1:443", "[::1]:443", or a bare port."""
+    if isinstance(value, ListenAddress):
+        return value
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise WrongValueError(_LISTEN_FORMS)
     text = str(value)
@@ -121,6 +123,8 @@ def _server_host(text: str) -> str:
 
 def server_address(value: object) -> ServerAddress:
     """Read "http://app1:8000", "https://api.example.com", "unix:/run/app.sock"."""
+    if isinstance(value, ServerAddress):
+        return value
     if not isinstance(value, str):
         raise WrongValueError(_SERVER_FORMS)
     if value.startswith("unix:"):
@@ -148,6 +152,8 @@ def server_address(value: object) -> ServerAddress:
 
 def network(value: object) -> IPNetwork:
     """Read a CIDR or one address. Bits right of the mask are a mistake, and named as one."""
+    if isinstance(value, IPNetwork):
+        return value
     if not isinstance(value, str):
         raise WrongValueError(_NETWORK_FORMS)
     try:

@@ -15,10 +15,12 @@ from proxy.settings.models import Settings
 from proxy.settings.not_built import refused
 from proxy.settings.problem import Path, Problem
 from proxy.settings.rules import Rules
+from proxy.settings.shape import meant
 from proxy.settings.wording import worded
 
 _ROUNDS = 60
 """Each round takes out at least one value; the depth of the shape is what needs several."""
+_UNKNOWN = "extra_forbidden"
 
 
 class _Trimmed:
@@ -85,28 +87,30 @@ class _Check:
 
     def _take_out(self, errors: Iterable[ErrorDetails], trimmed: _Trimmed) -> bool:
         """Tell the errors of one round and mark what they are about; False at the root itself."""
-        for error in errors:
-            path, at_key, missing = self._located(error, trimmed)
-            if not self._follows(path):
+        culprits: set[Path] = set()
+        found = [(error, *self._located(error, trimmed)) for error in errors]
+        misspelt = {
+            (*path[:-1], meant(path)) for error, path, *_ in found if error["type"] == _UNKNOWN
+        }
+        for error, path, at_key, missing in found:
+            if not self._follows(path) and not (missing and path in misspelt):
                 message = worded(error, self.document, path)
-                self.problems.append(self.document.problem(path, message, at_key=at_key or missing))
-            culprit = path[:-1] if missing else path
-            if not culprit:
-                return False
-            self.broken.add(culprit)
-        return True
+                self.problems.append(self.document.problem(path, message, at_key=at_key))
+            culprits.add(path[:-1] if missing else path)
+        self.broken |= culprits
+        return () not in culprits
 
     def _located(self, error: ErrorDetails, trimmed: _Trimmed) -> tuple[Path, bool, bool]:
         """Return where in the file an error is; whether its key is meant; whether it is missing."""
         steps = tuple(step for step in error["loc"] if step not in {"~word", "~table"})
-        at_key = error["type"] == "extra_forbidden"
+        at_key = error["type"] == _UNKNOWN
         if steps and steps[-1] == "[key]":
             steps, at_key = steps[:-1], True
         path = trimmed.original(steps)
         if error["type"] == "missing":
             while len(path) > 1 and path[:-1] not in self.document.places:
                 path = path[:-1]
-            return path, False, True
+            return path, True, True
         while path and path not in self.document.places:
             path = path[:-1]
         return path, at_key, False

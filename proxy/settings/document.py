@@ -60,7 +60,7 @@ class Document:
         broken: Paths whose value could not be had; a problem was told for each.
     """
 
-    source: Source
+    source: Source = field(compare=False)
     value: object = None
     places: dict[Path, Place] = field(default_factory=dict)
     broken: set[Path] = field(default_factory=set)

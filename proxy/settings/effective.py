@@ -73,6 +73,9 @@ def effective_text(settings: Settings) -> str:
         },
     )
     value = _without_nulls(value)
+    for name, upstream in settings.upstreams.items():
+        if not any(server.url.scheme == "https" for server in upstream.servers):
+            del value["upstreams"][name]["tls"]
     value["headers"] = merged(DEFAULT_HEADERS, settings.headers)
     if settings.document is not None:
         value = _as_written(value, settings.document)

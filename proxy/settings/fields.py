@@ -138,8 +138,9 @@ def word(read: Callable[[Any], Any], description: str) -> tuple[Any, ...]:
 
 
 def words_schema(*words: str) -> WithJsonSchema:
-    """Return the schema of one word out of several."""
-    return WithJsonSchema({"enum": list(words)})
+    """Return the schema of one word out of several; editors may read on and off as booleans."""
+    switches = [value for value, text in ((True, "on"), (False, "off")) if text in words]
+    return WithJsonSchema({"enum": [*words, *switches]})
 
 
 _SWITCH_SCHEMA = {"enum": [True, False, "on", "off", "yes", "no"]}

@@ -123,6 +123,10 @@ def _limit_key(value: object) -> RequestKey:
     return request_key(value, _LIMIT_KEYS)
 
 
+def _off_as_null(value: object) -> object:
+    return None if fields.is_off(value) else value
+
+
 def _upstreams(value: object) -> object:
     return {} if value is None else value
 
@@ -253,7 +257,7 @@ class Settings(Table):
     forwarded_header: Switch = False
     """Also send `Forwarded` (RFC 7239) to upstreams."""
     log: Log = Log()
-    admin: fields.Listener | None = None
+    admin: Annotated[fields.Listener | None, BeforeValidator(_off_as_null)] = None
     timeouts: Timeouts = Timeouts()
     min_rate: ByteRate = 500.0
     """A body slower than this over 60 s is cut."""

@@ -101,6 +101,8 @@ def size(value: object) -> int:
 
 def rate(value: object) -> Rate:
     """Return a Rate: "5/minute", "5/m" and nginx's "5r/m" are the same."""
+    if isinstance(value, Rate):
+        return value
     text = _text(value, _RATE_FORMS)
     found = _RATE.fullmatch(text)
     if found is None or found[2] not in _RATE_UNITS:

@@ -34,6 +34,8 @@ def request_key(value: object, plain: tuple[str, ...] = ()) -> RequestKey:
     Raises:
         WrongValueError: It is neither.
     """
+    if isinstance(value, RequestKey):
+        return value
     forms = " or ".join((*plain, "header:NAME", "cookie:NAME"))
     if not isinstance(value, str):
         raise WrongValueError(f"expected {forms}")

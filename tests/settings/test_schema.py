@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from proxy.settings.schema import json_schema, schema_text
+
+CONFIG = Path(__file__).parents[2] / "config"
+VALIDATOR = Draft202012Validator(json_schema())
+
+
+def test_the_file_in_config_is_current() -> None:
+    kept = (CONFIG / "proxy.schema.json").read_text()
+    assert kept == schema_text(), "write proxy.settings.schema.schema_text() to config/"
+
+
+def test_it_is_a_schema() -> None:
+    Draft202012Validator.check_schema(json_schema())
+
+
+@pytest.mark.parametrize("path", sorted(CONFIG.glob("*.yaml")), ids=lambda path: path.name)
+def test_every_example_passes(path: Path) -> None:
+    assert [
+        error.message for error in VALIDATOR.iter_errors(yaml.safe_load(path.read_text()))
+    ] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "sites: []\nworker: 3",
+        "sites: [{hosts: [a], routes: [{path: /, porxy: x}]}]",
+        "sites: [{hosts: [a], tls: sometimes, routes: [{path: /, proxy: x}]}]",
+        "sites: [{hosts: [a], routes: [{path: /, proxy: x}]}]\ntimeouts: {keep_alive: [1]}",
+    ],
+)
+def test_mistakes_do_not_pass(text: str) -> None:
+    assert not VALIDATOR.is_valid(yaml.safe_load(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sites: [{hosts: a, routes: [{path: /, redirect: /b}]}]",
+        "sites: [{hosts: [a], tls: off, routes: [{path: /, methods: GET, respond: 204}]}]",
+        "listen: {http: 80, https: null}\ntrusted_proxies: off\nsites: [{hosts: [a], routes: []}]",
+        "upstreams: {a: {servers: http://a, health_check: off, buffering: on}}\nsites: []",
+    ],
+)
+def test_short_forms_pass(text: str) -> None:
+    assert VALIDATOR.is_valid(yaml.safe_load(text))
+
+
+def test_defaults_are_spelt_as_in_the_file() -> None:
+    definitions = json_schema()["$defs"]
+    assert definitions["Timeouts"]["properties"]["keep_alive"]["default"] == "75s"
+    assert definitions["Limits"]["properties"]["body"]["default"] == "100MB"
+    assert definitions["Listen"]["properties"]["http"]["default"] == [":80"]
+
+
+def test_what_is_not_built_says_so() -> None:
+    found = json_schema()
+    assert found["properties"]["acme"]["deprecated"]
+    assert (
+        found["$defs"]["Route"]["properties"]["files"]["description"] == "Not built yet: refused."
+    )
+    assert "deprecated" not in found["$defs"]["Route"]["properties"]["proxy"]
