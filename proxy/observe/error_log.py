@@ -1,9 +1,11 @@
-"""A line of the error log, the sentences for what fails most often, and a bound on repetition."""
+"""A line of the error log, and a bound on how often one may be repeated."""
 
-from proxy.exchange.exchange import Exchange
-from proxy.observe.log_text import escape, one_line, quote
+from json.encoder import encode_basestring_ascii
+
+from proxy.observe.log_text import one_line, quote
 from proxy.observe.log_time import ISO
-from proxy.observe.log_variables import PHASE_NAMES, error_text, request_line
+
+_MOST_OF_TRACE = 16 * 1024  # characters, from its end, where the exception is
 
 
 def text_line(stamp: str, level: str, pid: int, message: str, trace: str = "") -> str:
@@ -12,40 +14,16 @@ def text_line(stamp: str, level: str, pid: int, message: str, trace: str = "") -
     A traceback follows in lines of its own, indented, so that none can pass for a record.
     """
     line = f"{stamp[ISO]} [{level}] {pid}: {one_line(message)}"
-    return "\n    ".join([line, *map(one_line, trace.splitlines())])
+    return "\n    ".join([line, *map(one_line, trace[-_MOST_OF_TRACE:].splitlines())])
 
 
 def json_line(stamp: str, level: str, pid: int, message: str, trace: str = "") -> str:
     """Return a record as one JSON object."""
-    rest = f',"traceback":{quote(trace)}' if trace else ""
+    rest = f',"traceback":{encode_basestring_ascii(trace[-_MOST_OF_TRACE:])}' if trace else ""
     return (
         f'{{"time":"{stamp[ISO]}","level":{quote(level)},"pid":{pid},'
         f'"message":{quote(message)}{rest}}}'
     )
-
-
-def handshake_failure(peer: str, server_name: str, reason: str) -> str:
-    """Return the message for a TLS handshake that failed."""
-    name = f'"{escape(server_name)}"' if server_name else "no name"
-    return f"TLS handshake failed: {escape(reason)}, client: {escape(peer)}, asked for {name}"
-
-
-def exchange_failure(exchange: Exchange) -> str:
-    """Return the message for an exchange that ended with an error."""
-    head = exchange.head
-    parts = [
-        escape(error_text(exchange.error)) or "unknown error",
-        f"status: {exchange.status:03d}",
-        f"phase: {PHASE_NAMES[exchange.phase]}",
-        f"client: {escape(exchange.address)}",
-        f'request: "{escape(request_line(head))}"',
-        f'host: "{escape(head.authority)}"',
-    ]
-    if exchange.upstream:
-        parts.append(f"upstream: {escape(exchange.upstream)} (try {exchange.tries})")
-    if exchange.request_id:
-        parts.append(f"id: {escape(exchange.request_id)}")
-    return ", ".join(parts)
 
 
 class RepeatLimit:

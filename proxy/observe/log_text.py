@@ -48,6 +48,7 @@ def quote(text: str) -> str:
 
 def one_line(text: str) -> str:
     """Return a message without what could end its line or disturb a terminal."""
+    text = _cut(text)
     return text if text.isascii() and text.isprintable() else _CONTROL.sub(_as_bytes, text)
 
 
