@@ -5,6 +5,7 @@ import grp
 import os
 import pwd
 import resource
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,15 +86,21 @@ def hand_over(path: Path, identity: Identity | None) -> None:
     """Make sure that a log file exists and that `identity` may write to it, as nginx does.
 
     Workers that gave up root could not create a file in /var/log, but reopen this one when its
-    predecessor was rotated away.
+    predecessor was rotated away. Devices (/dev/stdout) are left as they are.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: It cannot be made, or is a link: who may write to the folder could else have
+            root give any file away (CVE-2016-1247).
     """
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    if path.is_relative_to("/dev"):
+        return
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+    if identity is not None:
+        flags |= os.O_NOFOLLOW
     handle = os.open(path, flags, 0o640)
     try:
-        if identity is not None and os.fstat(handle).st_uid != identity.uid:
+        found = os.fstat(handle)
+        if identity is not None and stat.S_ISREG(found.st_mode) and found.st_uid != identity.uid:
             os.fchown(handle, identity.uid, identity.gid)
     finally:
         os.close(handle)

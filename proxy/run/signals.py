@@ -43,18 +43,18 @@ class SignalPipe:
                 yield from map(signal.Signals, data)
 
     def leave_to_child(self) -> None:
-        """Undo everything in a child that was just forked.
+        """Undo everything in a child that was just forked with signals held back.
 
-        What a child makes of a signal is its own affair, but for the two that a terminal sends
-        to a whole group: the supervisor decides what those mean for everybody.
+        SIGINT and SIGHUP, which a terminal sends to every process of a group, are the
+        supervisor's to interpret. SIGUSR1 would kill a child that is not ready for it yet.
         """
         signal.set_wakeup_fd(-1)
         for number in HANDLED:
-            signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+            ignored = number in {signal.SIGHUP, signal.SIGINT, signal.SIGUSR1}
+            signal.signal(number, signal.SIG_IGN if ignored else signal.SIG_DFL)
         os.close(self._read)
         os.close(self._write)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 
 TREE = Path(__file__).parents[2]
 PATIENCE = 30.0
-"""Seconds for anything a busy machine may be slow at; nothing waits for all of it when all is well."""
+"""Seconds for what a busy machine may be slow at; none of it is waited for when all is well."""
 
 DEFAULTS = {
     "listen": 'listen: {http: "127.0.0.1:${HTTP_PORT}", https: "127.0.0.1:${HTTPS_PORT}"}',
@@ -87,7 +87,7 @@ class NotifySocket:
         self.address = f"@pyproxy-test-{os.getpid()}-{next(_numbers)}"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind("\0" + self.address[1:])
-        self._socket.setblocking(False)
+        self._socket.settimeout(0)
         self.messages: list[str] = []
 
     def has(self, line: str) -> bool:

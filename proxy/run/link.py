@@ -22,7 +22,7 @@ MOST_DESCRIPTORS = 8
 Message = dict[str, object]
 
 
-class ChannelError(Exception):
+class LinkError(Exception):
     """The other end is gone, does not read, or does not keep to the rules."""
 
 
@@ -34,7 +34,7 @@ class Received:
     descriptors: list[int] = field(default_factory=list)
 
 
-class Channel:
+class Link:
     """One end. Never blocks."""
 
     def __init__(self, sock: socket.socket) -> None:
@@ -50,11 +50,11 @@ class Channel:
         """Send a message.
 
         Raises:
-            ChannelError: It cannot be sent now, which a sound receiver never lets happen.
+            LinkError: It cannot be sent now, which a sound receiver never lets happen.
         """
         data = json.dumps(message).encode()
         if len(data) > MOST_BYTES:
-            raise ChannelError(f"a message of {len(data)} bytes is too large")
+            raise LinkError(f"a message of {len(data)} bytes is too large")
         ancillary = []
         if descriptors:
             rights = array.array("i", descriptors)
@@ -62,31 +62,42 @@ class Channel:
         try:
             self._socket.sendmsg([data], ancillary)
         except OSError as error:
-            raise ChannelError(f"cannot send: {error.strerror}") from None
+            raise LinkError(f"cannot send: {error.strerror}") from None
 
     def receive(self) -> Received | None:
         """Return the next message, None while there is none.
 
         Raises:
-            ChannelError: The other end is gone, or what came is no message.
+            LinkError: The other end is gone, or what came is no message.
         """
         try:
-            data, descriptors, flags, _ = socket.recv_fds(
-                self._socket, MOST_BYTES, MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+            # Not socket.recv_fds, which drops the flags it is given.
+            data, ancillary, flags, _ = self._socket.recvmsg(
+                MOST_BYTES, socket.CMSG_LEN(MOST_DESCRIPTORS * 4), socket.MSG_CMSG_CLOEXEC
             )
         except BlockingIOError:
             return None
         except OSError as error:
-            raise ChannelError(f"cannot receive: {error.strerror}") from None
+            raise LinkError(f"cannot receive: {error.strerror}") from None
+        descriptors = _descriptors(ancillary)
         message = None if flags & socket.MSG_TRUNC else _message(data)
         if message is None:
             close_all(descriptors)
-            raise ChannelError("not a message" if data else "the other end is gone")
+            raise LinkError("not a message" if data else "the other end is gone")
         return Received(message, descriptors)
 
     def close(self) -> None:
         """Close this end; the other one reads the end."""
         self._socket.close()
+
+
+def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
+    """Return the descriptors that came beside a packet."""
+    found = array.array("i")
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            found.frombytes(data[: len(data) - len(data) % found.itemsize])
+    return list(found)
 
 
 def _message(data: bytes) -> Message | None:
@@ -98,10 +109,10 @@ def _message(data: bytes) -> Message | None:
     return message if isinstance(message, dict) else None
 
 
-def pair() -> tuple[Channel, Channel]:
+def pair() -> tuple[Link, Link]:
     """Return two ends that are joined."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    return Channel(ours), Channel(theirs)
+    return Link(ours), Link(theirs)
 
 
 def close_all(descriptors: list[int]) -> None:

@@ -1,0 +1,141 @@
+"""A configuration file with everything it names: read and checked as one, before anything starts.
+
+Certificates and keys are read here, by whoever starts the proxy, so that workers that gave up
+their privileges never open a key.
+"""
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from proxy.certificates.local_ca import ensure_leaf, ensure_root
+from proxy.certificates.pair import CertificateError, CertificatePair, load_pair
+from proxy.clock import utc_now
+from proxy.compiler.sites import certificate_name
+from proxy.settings import load as settings_file
+from proxy.settings.models import CertificateFiles, Settings, Site
+from proxy.settings.problem import Problem, SettingsError
+
+Pem = tuple[bytes, bytes]
+
+NAMELESS = "localhost"
+"""What a self-signed default site without hosts gets a certificate for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration, checked, with its certificates. Can be pickled; holds private keys.
+
+    Attributes:
+        certificates: Pairs of chain and key in PEM, by the compiler's name for each site's.
+        root: File of the local CA's certificate, for import into browsers; "" if no site needs it.
+        remarks: What speaks against a certificate and is yet no reason not to serve.
+    """
+
+    settings: Settings
+    certificates: dict[str, tuple[Pem, ...]] = field(repr=False)
+    root: str = ""
+    remarks: tuple[str, ...] = ()
+
+
+class LoadError(Exception):
+    """A configuration that cannot be used. The text is the whole report."""
+
+
+class _Reading:
+    """The certificates of one configuration, and what is wrong with them."""
+
+    def __init__(self, settings: Settings, *, create: bool) -> None:
+        self._settings = settings
+        self._create = create
+        self._state_dir = Path(settings.state_dir)
+        self.certificates: dict[str, tuple[Pem, ...]] = {}
+        self.problems: list[Problem] = []
+        self.remarks: list[str] = []
+        self.root = ""
+
+    def read(self) -> None:
+        """Read, or make, the certificate of every site."""
+        for index, site in enumerate(self._settings.sites):
+            try:
+                pair = self._pair(site)
+            except (CertificateError, OSError) as error:
+                self.problems.append(self._problem(index, _told(error)))
+                continue
+            if pair is not None:
+                self.certificates[certificate_name(site)] = ((pair.chain_pem, pair.key_pem),)
+                self._remark(site, pair)
+
+    def _pair(self, site: Site) -> CertificatePair | None:
+        if isinstance(site.tls, CertificateFiles):
+            return load_pair(Path(site.tls.cert), Path(site.tls.key))
+        if site.tls != "self_signed" or not self._create:
+            return None
+        if not self.root:
+            names = [host for each in self._settings.sites for host in _names_to_sign(each)]
+            self.root = str(ensure_root(self._state_dir, utc_now(), names).cert_path)
+        made = ensure_leaf(self._state_dir, _names_to_sign(site), utc_now())
+        return load_pair(made.cert_path, made.key_path)
+
+    def _remark(self, site: Site, pair: CertificatePair) -> None:
+        name = certificate_name(site) or "the default site"
+        found = (*pair.troubles(site.hosts, utc_now()), *pair.warnings)
+        self.remarks.extend(f"certificate of {name}: {each}" for each in found)
+
+    def _problem(self, index: int, message: str) -> Problem:
+        document = self._settings.document
+        path = ("sites", index, "tls")
+        if document is None:
+            return Problem("", 0, 0, f"sites[{index}].tls", message)
+        return document.problem(path, message)
+
+
+def _names_to_sign(site: Site) -> tuple[str, ...]:
+    """Return what the local CA certifies for a site; a default site may have no name of its own."""
+    return (site.hosts or (NAMELESS,)) if site.tls == "self_signed" else ()
+
+
+def _told(error: Exception) -> str:
+    """Return an error as a sentence that names the file."""
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+    return str(error)
+
+
+def load(path: str, environ: Mapping[str, str], *, create: bool = True) -> Loaded:
+    """Return the configuration in a file.
+
+    Args:
+        path: The file.
+        environ: Variables for `${VAR}`.
+        create: Make the local CA and the certificates that `self_signed` sites lack. Without,
+            those sites have none: enough for a check, which leaves no trace.
+
+    Raises:
+        LoadError: With every mistake in the file, or else everything wrong with its certificates.
+    """
+    try:
+        settings = settings_file.load(path, environ)
+    except SettingsError as error:
+        raise LoadError(str(error)) from None
+    reading = _Reading(settings, create=create)
+    reading.read()
+    if reading.problems:
+        raise LoadError(str(SettingsError(tuple(reading.problems))))
+    return Loaded(settings, reading.certificates, reading.root, tuple(reading.remarks))
+
+
+def unpickled(content: bytes) -> Loaded:
+    """Return the configuration that another process of this proxy pickled.
+
+    Only for content that came from the supervisor, or to it from the child that checks a file:
+    neither has met anything but the file. Workers never send any.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    loaded = pickle.loads(content)  # noqa: S301 - see above
+    if not isinstance(loaded, Loaded):
+        raise TypeError("not a configuration")
+    return loaded

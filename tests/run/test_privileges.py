@@ -1,0 +1,103 @@
+import os
+import pwd
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from proxy.run import privileges
+from proxy.run.privileges import Identity, PrivilegeError, hand_over, identity_of, plan
+
+NOBODY = pwd.getpwnam("nobody")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+
+
+def test_users_are_found_by_name_and_number() -> None:
+    found = identity_of("nobody")
+    assert (found.name, found.uid, found.gid) == ("nobody", NOBODY.pw_uid, NOBODY.pw_gid)
+    assert NOBODY.pw_gid in found.groups
+    assert identity_of(str(NOBODY.pw_uid)) == found
+    assert identity_of("nobody:0").gid == 0
+    assert identity_of("nobody:root").gid == 0
+
+
+@pytest.mark.parametrize("user", ["no-such-user", "4000000000", "nobody:no-such-group"])
+def test_unknown_users_are_named(user: str) -> None:
+    with pytest.raises(PrivilegeError, match=user.rpartition(":")[2]):
+        identity_of(user)
+
+
+def test_only_root_changes_its_user() -> None:
+    assert plan("nobody", 0) == identity_of("nobody")
+    assert plan("nobody", 1000) is None
+    assert plan("no-such-user", 1000) is None
+    assert plan(None, 0) is None
+    assert plan("root", 0) is None
+
+
+def test_the_limit_of_open_files_is_raised_as_far_as_it_goes() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, hard), hard))
+    try:
+        assert privileges.raise_descriptor_limit() == hard
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+PROGRAM = """
+import os
+from proxy.run.privileges import become, identity_of
+
+become(identity_of("nobody"))
+print(os.getresuid(), os.getresgid(), sorted(os.getgroups()))
+print(next(line for line in open("/proc/self/status") if line.startswith("NoNewPrivs")).split()[1])
+try:
+    os.setuid(0)
+except PermissionError:
+    print("no way back")
+"""
+
+
+@as_root
+def test_nothing_of_root_is_left() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=30, check=False
+    )
+    uid, gid = NOBODY.pw_uid, NOBODY.pw_gid
+    groups = list(identity_of("nobody").groups)
+    assert done.stdout.splitlines() == [
+        f"{(uid,) * 3} {(gid,) * 3} {groups}",
+        "1",
+        "no way back",
+    ], done.stderr
+
+
+def test_a_log_file_is_made_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    hand_over(path, None)
+    assert path.stat().st_mode & 0o777 == 0o640
+    path.write_text("a line\n")
+    hand_over(path, None)
+    assert path.read_text() == "a line\n"
+
+
+@as_root
+def test_a_log_file_is_given_to_the_workers_user(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    hand_over(path, identity_of("nobody"))
+    assert (path.stat().st_uid, path.stat().st_gid) == (NOBODY.pw_uid, NOBODY.pw_gid)
+
+
+def test_a_log_file_is_not_looked_for_behind_a_link(tmp_path: Path) -> None:
+    target = tmp_path / "shadow"
+    (tmp_path / "access.log").symlink_to(target)
+    with pytest.raises(OSError, match=r"access\.log"):
+        hand_over(tmp_path / "access.log", Identity("nobody", 1, 1, (1,)))
+    assert not target.exists()
+
+
+def test_devices_are_left_alone() -> None:
+    hand_over(Path("/dev/stdout"), Identity("nobody", 1, 1, (1,)))
