@@ -198,7 +198,11 @@ class _FrontContext(ssl.SSLContext):
 
 
 class TlsFront:
-    """Wraps every connection of every worker; made once, before the workers are forked."""
+    """Wraps every connection of every worker; made once, before the workers are forked.
+
+    A server name that is not ASCII is refused by `ssl` itself, which then tells
+    `sys.unraisablehook`. Whoever minds reads the ClientHello first (`wire.tls_client_hello`).
+    """
 
     __slots__ = ("_base", "_prepared")
 

@@ -3,6 +3,7 @@
 import os
 import socket
 import ssl
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -264,6 +265,20 @@ def test_no_name_and_no_site_for_that(version: ssl.TLSVersion) -> None:
     alert = "SSLV3_ALERT_HANDSHAKE_FAILURE" if version is V12 else "TLSV13_ALERT_MISSING_EXTENSION"
     assert done.client_error == alert
     assert "no server name" in done.server.refusal
+
+
+def test_a_name_that_is_not_ascii_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    front = front_for(SITE_A, TlsSite(("b.test",), (B_EC,), default=True))
+    hello = End()
+    hello.step(client_context().wrap_bio(hello.incoming, hello.outgoing, server_hostname="a.test"))
+    end = End()
+    end.incoming.write(hello.outgoing.read().replace(b"a.test", b"\xff.test"))
+    end.step(front.wrap(end.incoming, end.outgoing))
+    assert end.error is not None
+    assert explain(end.error) == "server name refused"
+    assert len(told) == 1
 
 
 def test_without_a_plan_everybody_is_refused() -> None:
