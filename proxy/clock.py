@@ -1,11 +1,16 @@
 """The only importer of `time`. Whatever can be told the time as an argument is told."""
 
 import datetime
-from time import monotonic as monotonic, time as wall_time
+from time import localtime, monotonic as monotonic, time as wall_time
 
-__all__ = ["monotonic", "utc_now", "wall_time"]
+__all__ = ["local_offset", "monotonic", "utc_now", "wall_time"]
 
 
 def utc_now() -> datetime.datetime:
     """Return the wall clock as an aware datetime in UTC."""
     return datetime.datetime.fromtimestamp(wall_time(), datetime.UTC)
+
+
+def local_offset(epoch: float) -> int:
+    """Return how many seconds local time is ahead of UTC at an instant."""
+    return localtime(epoch).tm_gmtoff

@@ -22,6 +22,7 @@ class Client:
         local_address, local_port: Where it came in.
         scheme: "https" or "http".
         trusted: True when the peer is a trusted proxy, whose forwarding fields are believed.
+        told: Where a handler keeps the forwarding fields it made for this client.
         tls_version, tls_cipher, server_name: What the handshake agreed on; "" without TLS.
     """
 
@@ -34,6 +35,7 @@ class Client:
         "server_name",
         "tls_cipher",
         "tls_version",
+        "told",
         "trusted",
     )
 
@@ -44,6 +46,7 @@ class Client:
         self.local_port = local_port
         self.scheme = scheme
         self.trusted = False
+        self.told: tuple[str, bool, bytes] | None = None
         self.tls_version = ""
         self.tls_cipher = ""
         self.server_name = ""

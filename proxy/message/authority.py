@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from functools import lru_cache
 
 from proxy.errors import BadRequestError
 
@@ -17,6 +18,7 @@ _LONGEST = 255
 _LARGEST_PORT = 65535
 
 
+@lru_cache(maxsize=1024)
 def split_authority(value: str) -> tuple[str, int | None]:
     """Return the host to match sites on, and the port if one is given.
 

@@ -9,7 +9,7 @@ import asyncio
 import math
 import socket
 import struct
-from typing import Protocol
+from typing import Protocol, cast
 
 READ_SIZE = 256 * 1024  # at most one read's bytes; also the most that a slow peer makes us hold
 HIGH_WATER = 128 * 1024  # bytes waiting for a slow reader before its writer is stopped
@@ -78,10 +78,9 @@ class Channel(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport and set the marks of its write buffer."""
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError("not a stream transport")
-        self.transport = transport
-        transport.set_write_buffer_limits(high=HIGH_WATER)
+        # A cast, since uvloop's transports are none of asyncio's classes.
+        self.transport = stream = cast("asyncio.Transport", transport)
+        stream.set_write_buffer_limits(high=HIGH_WATER)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the loop's signature
         """Lend the shared buffer."""

@@ -9,7 +9,7 @@ import logging
 import resource
 import ssl
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 from proxy.clock import monotonic
 from proxy.errors import BadRequestError, Fault, ProxyError
@@ -232,20 +232,18 @@ class Entrance(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let it in, or wait for its PROXY protocol header first."""
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError("not a stream transport")
-        self._transport = transport
+        self._transport = stream = cast("asyncio.Transport", transport)
         door = self._door
         counters = door.share.counters
         counters.connections_accepted += 1
         if door.full():
             counters.connections_refused += 1
-            transport.abort()
+            stream.abort()
             return
-        peer = transport.get_extra_info("peername")
-        local = transport.get_extra_info("sockname")
+        peer = stream.get_extra_info("peername")
+        local = stream.get_extra_info("sockname")
         if not peer or not local:  # gone before it was accepted
-            transport.abort()
+            stream.abort()
             return
         client = Client(
             plain_address(peer[0]) or peer[0], peer[1], local[1],
@@ -258,10 +256,10 @@ class Entrance(asyncio.BufferedProtocol):
             if not live.trusted.contains(client.peer):
                 _log.info("connection from %s without PROXY protocol refused", client.peer)
                 counters.connections_refused += 1
-                transport.abort()
+                stream.abort()
                 return
             self._timer = asyncio.get_running_loop().call_later(
-                live.program.timeouts.request_header, transport.abort
+                live.program.timeouts.request_header, stream.abort
             )
             self._client = client
         else:

@@ -72,10 +72,20 @@ class LiveHop:
             target = strip_prefix(head, self.plan.strip)
         line = f"{head.method} {target} HTTP/1.1\r\nHost: {head.authority or exchange.site}\r\n"
         block = self.plan.request_edit.apply(head.block)
-        forwarding = forwarding_block(exchange, forwarded=self.plan.forwarded)
         # RFC 9110, 7.6.3: a gateway must say that it forwarded a request.
         via = f"Via: {head.version[5:]} pyproxy\r\nX-Request-ID: "
-        return line.encode("latin-1") + block + forwarding + via.encode("ascii")
+        return line.encode("latin-1") + block + self._told(exchange) + via.encode("ascii")
+
+    def _told(self, exchange: Exchange) -> bytes:
+        """Return the forwarding fields; those of an untrusted client are the same each time."""
+        client, authority = exchange.client, exchange.head.authority
+        known = client.told
+        if known is not None and known[0] == authority and known[1] is self.plan.forwarded:
+            return known[2]
+        block = forwarding_block(exchange, forwarded=self.plan.forwarded)
+        if not client.trusted:
+            client.told = (authority, self.plan.forwarded, block)
+        return block
 
 
 def strip_prefix(head: RequestHead, prefix: str) -> str:

@@ -29,9 +29,12 @@ class Service(Protocol):
     """What a connection needs of the worker: who serves, who logs, which limits hold now."""
 
     timeouts: Timeouts
-    head_limits: HeadLimits
     date_line: bytes
     draining: bool
+
+    @property
+    def head_limits(self) -> HeadLimits:
+        """Bounds for the heads of a new connection."""
 
     def serve(self, exchange: Exchange) -> None:
         """Find the exchange's route and let it serve."""

@@ -144,7 +144,7 @@ class LivePool:
             if connection is not None:
                 waiter.connected(connection)
                 return
-        start(self._open(chosen, waiter), f"connect {chosen.label}")
+        _ = start(self._open(chosen, waiter), f"connect {chosen.label}")
 
     def _reuse(self, peer: Peer, exchange: Exchange, now: float) -> UpstreamConnection | None:
         idle = peer.idle

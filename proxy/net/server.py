@@ -6,7 +6,7 @@ from functools import partial
 from random import Random
 from typing import Protocol
 
-from proxy.clock import monotonic, wall_time
+from proxy.clock import monotonic
 from proxy.errors import ProxyError
 from proxy.exchange.exchange import Exchange
 from proxy.net.channel import Channel
@@ -16,7 +16,7 @@ from proxy.net.pool import LivePool
 from proxy.net.resolver import Resolver
 from proxy.net.service import LiveProgram, Service
 from proxy.net.tls_contexts import PreparedTls, TlsFront
-from proxy.observe.access_log import LogClock, compile_format
+from proxy.observe.access_log import compile_format
 from proxy.routing.program import Program
 from proxy.state.shared import WorkerShare
 from proxy.upstream.group import PeerGroup
@@ -81,9 +81,7 @@ class WorkerServer:
         self._upstream_channels: set[Channel] = set()
         self._pools: dict[str, LivePool] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._clock = LogClock()
-        self._clock.tick(wall_time())
-        self._service = Service(share.counters, self._clock, logs.access_line, self._ended)
+        self._service = Service(share.counters, logs.access_line, self._ended)
         self._door = Door(self._service, share, front, self._count_upstreams)
         self.prepare(program)()
 
@@ -150,7 +148,6 @@ class WorkerServer:
         self._timer = self._loop.call_later(_SWEEP, self._sweep)
         now = monotonic()
         self._service.tick()
-        self._clock.tick(wall_time())
         write_idle = self._service.timeouts.write_idle
         counters = self._share.counters
         for channel in tuple(self._door.channels):

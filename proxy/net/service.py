@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable
 from email.utils import formatdate
 
-from proxy.clock import wall_time
+from proxy.clock import local_offset, wall_time
 from proxy.errors import BadRequestError, Fault, ProxyError
 from proxy.exchange.answer import Answer
 from proxy.exchange.exchange import Exchange
@@ -19,7 +19,7 @@ from proxy.message.edit import FieldEdit
 from proxy.message.forwarding import TrustedPeers, believe
 from proxy.net.hop import LiveHop
 from proxy.net.pool import LivePool
-from proxy.observe.access_log import LogClock
+from proxy.observe.log_time import LogClock
 from proxy.routing.program import Program
 from proxy.routing.route import Route, Timeouts
 from proxy.routing.sites import Site
@@ -82,6 +82,7 @@ class Service:
         "_id_count",
         "_id_prefix",
         "_on_ended",
+        "_stamp",
         "_write",
         "date_line",
         "draining",
@@ -92,7 +93,6 @@ class Service:
     def __init__(
         self,
         counters: Counters,
-        clock: LogClock,
         write: Callable[[str], None],
         on_ended: Callable[[object], None],
     ) -> None:
@@ -100,12 +100,12 @@ class Service:
 
         Args:
             counters: What the worker counts.
-            clock: Renders times for the log.
             write: Takes a line of the access log.
             on_ended: Told of each session whose connection is gone.
         """
         self._counters = counters
-        self._clock = clock
+        self._clock = LogClock(local_offset)
+        self._stamp = ""
         self._write = write
         self._on_ended = on_ended
         self._format: Formatter | None = None
@@ -123,8 +123,10 @@ class Service:
         self._format = formatter
 
     def tick(self) -> None:
-        """Render this second's Date field."""
-        self.date_line = f"Date: {formatdate(wall_time(), usegmt=True)}\r\n".encode("ascii")
+        """Render this second's Date field and log stamp."""
+        now = wall_time()
+        self.date_line = f"Date: {formatdate(now, usegmt=True)}\r\n".encode("ascii")
+        self._stamp = self._clock.at(now)
 
     @property
     def head_limits(self) -> HeadLimits:
@@ -251,7 +253,7 @@ class Service:
         counters.bytes_received += exchange.received
         counters.bytes_sent += exchange.sent
         if self._format is not None:
-            self._write(self._format(exchange, now - exchange.started, self._clock.text))
+            self._write(self._format(exchange, now - exchange.started, self._stamp))
 
     def connection_ended(self, session: object) -> None:
         """A connection is gone."""

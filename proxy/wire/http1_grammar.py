@@ -52,14 +52,37 @@ _RESPONSE_FIELDS = (
 )  # fmt: skip
 
 
+def _acted_on(names: tuple[str, ...]) -> str:
+    """Return a pattern for these names and their colon.
+
+    They are grouped by their first letter, so that a line that begins with none of these letters,
+    as most do, is passed over at once.
+    """
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(name[0], []).append(name[1:])
+    alternatives = "|".join(
+        f"{either_case(first)}(?:{'|'.join(either_case(rest) for rest in rests)})"
+        for first, rests in groups.items()
+    )
+    return f"(?:{alternatives}):"
+
+
 def _finder(names: tuple[str, ...]) -> re.Pattern[bytes]:
     """Compile an expression that finds lines by name; each match begins at the LF before."""
-    alternatives = "|".join(either_case(name) for name in names)
-    return re.compile(rf"\n({alternatives}):([^\r]*)".encode())
+    return re.compile(rf"\n({_acted_on(names)[:-1]}):[ \t]*([^\r]*)".encode())
 
 
 _find_request_fields = _finder(_REQUEST_FIELDS).finditer
 _find_response_fields = _finder(_RESPONSE_FIELDS).finditer
+
+# The head of nearly every request of a browser: Host first, perhaps `Connection: keep-alive`, and
+# of all other fields none that a proxy acts on. One match reads it, and no line is looked at again.
+_ORDINARY = rf"(?:(?!{_acted_on(_REQUEST_FIELDS)}){_NAME}:{_VALUE}\r\n)*+"
+_USUAL = re.compile(
+    rf"([A-Z]+) (/[!-\"$-~]*+) HTTP/1\.1\r\n[Hh]ost:[ ]?([!-~]++)\r\n"
+    rf"({_ORDINARY})(?:[Cc]onnection:[ ]?keep-alive\r\n)?+({_ORDINARY})\r\n".encode()
+)
 _TOKEN = re.compile(_NAME_.encode())
 _DIGITS = re.compile(rb"[0-9]{1,18}")
 _FORWARDING_SET = frozenset(name.encode() for name in _FORWARDING)
@@ -77,6 +100,9 @@ def match_request(raw: bytes) -> RequestHead | None:
     Raises:
         BadRequestError: The head is well-formed but must not be forwarded.
     """
+    found = _USUAL.fullmatch(raw)
+    if found is not None:
+        return _usual_head(*found.groups())
     found = _REQUEST.fullmatch(raw)
     if found is None:
         return None
@@ -88,6 +114,21 @@ def match_request(raw: bytes) -> RequestHead | None:
         raw,
         found.start(3),
     )
+
+
+def _usual_head(
+    method: bytes, target: bytes, host: bytes, before: bytes, after: bytes
+) -> RequestHead:
+    """Make the head that `_USUAL` matched; says the same of it as `interpret_request`."""
+    name = METHODS.get(method) or method.decode("ascii")
+    head = RequestHead(name, target.decode("ascii"), "HTTP/1.1")
+    head.authority = authority = host.decode("ascii")
+    head.host = split_authority(authority)[0]
+    head.block = before + after if after else before
+    if name in _REFUSED_METHODS:
+        raise BadRequestError(f"method {name} refused", status=501)
+    head.path = normalise_path(head.target)
+    return head
 
 
 def interpret_request(
@@ -109,15 +150,16 @@ def interpret_request(
     fields = _RequestFields(version)
     kept = []
     position = start
-    for match in _find_request_fields(raw, start - 1, len(raw) - 2):
-        name_end = match.end(1)
-        begin = match.start() + 1
-        if begin > position:
-            kept.append(raw[position:begin])
-        position = match.end() + 2
-        fields.take(raw[begin:name_end].lower(), raw[name_end + 1 : position - 2].strip(_WS))
-    if position < len(raw) - 2:
-        kept.append(raw[position : len(raw) - 2])
+    stop = len(raw) - 2
+    for match in _find_request_fields(raw, start - 1, stop):
+        begin, end = match.span()
+        if begin >= position:
+            kept.append(raw[position : begin + 1])
+        position = end + 2
+        name, value = match.groups()
+        fields.take(name.lower(), value.rstrip(_WS))
+    if position < stop:
+        kept.append(raw[position:stop])
     head.block = kept[0] if len(kept) == 1 else b"".join(kept)
     fields.apply(head)
     if head.authority or version == "HTTP/1.1":
@@ -134,7 +176,7 @@ def interpret_request(
 class _RequestFields:
     """Collects the fields a proxy acts on, and refuses what is ambiguous."""
 
-    __slots__ = ("chunked", "connection", "expect", "forwarding", "host", "length", "te",
+    __slots__ = ("chunked", "connection", "expect", "forwarding", "host", "length", "rare", "te",
                  "upgrade", "version")  # fmt: skip
 
     def __init__(self, version: str) -> None:
@@ -146,6 +188,7 @@ class _RequestFields:
         self.upgrade = b""
         self.expect = False
         self.te = b""
+        self.rare = False
         self.forwarding: list[bytes] = []
 
     def take(self, name: bytes, value: bytes) -> None:
@@ -156,10 +199,12 @@ class _RequestFields:
             self.host = value
         elif name == b"connection":
             self.connection = self.connection + b"," + value if self.connection else value
-        elif name in _FORWARDING_SET:
-            self.forwarding.append(b"%b: %b\r\n" % (name, value))
         else:
-            self._take_rare(name, value)
+            self.rare = True
+            if name in _FORWARDING_SET:
+                self.forwarding.append(b"%b: %b\r\n" % (name, value))
+            else:
+                self._take_rare(name, value)
 
     def _take_rare(self, name: bytes, value: bytes) -> None:
         if name == b"content-length":
@@ -193,12 +238,13 @@ class _RequestFields:
             raise BadRequestError("Content-Length with Transfer-Encoding")  # RFC 9112, 6.1
         if self.chunked and self.version != "HTTP/1.1":
             raise BadRequestError("Transfer-Encoding with HTTP/1.0")
-        head.content_length = self.length
-        head.chunked = self.chunked
-        head.forwarding = b"".join(self.forwarding)
-        head.te_trailers = b"trailers" in self.te
-        # RFC 9110, 10.1.1: no 100 for HTTP/1.0, and none where there is no body.
-        head.expect_continue = self.expect and self.version == "HTTP/1.1" and head.has_body
+        if self.rare:
+            head.content_length = self.length
+            head.chunked = self.chunked
+            head.forwarding = b"".join(self.forwarding)
+            head.te_trailers = b"trailers" in self.te
+            # RFC 9110, 10.1.1: no 100 for HTTP/1.0, and none where there is no body.
+            head.expect_continue = self.expect and self.version == "HTTP/1.1" and head.has_body
         head.keep_alive = self.version == "HTTP/1.1"
         if self.connection and self.connection != b"keep-alive":
             self._apply_connection(head)
@@ -261,20 +307,20 @@ def interpret_response(head: ResponseHead, raw: bytes, start: int, *, http10: bo
     kept = []
     position = start
     connection = b""
-    for match in _find_response_fields(raw, start - 1, len(raw) - 2):
-        name_end = match.end(1)
-        begin = match.start() + 1
-        if begin > position:
-            kept.append(raw[position:begin])
-        position = match.end() + 2
-        name = raw[begin:name_end].lower()
-        value = raw[name_end + 1 : position - 2].strip(_WS)
+    stop = len(raw) - 2
+    for match in _find_response_fields(raw, start - 1, stop):
+        begin, end = match.span()
+        if begin >= position:
+            kept.append(raw[position : begin + 1])
+        position = end + 2
+        name, value = match.groups()
+        name, value = name.lower(), value.rstrip(_WS)
         if name == b"connection":
             connection = connection + b"," + value if connection else value
         else:
             _take_response_field(head, name, value)
-    if position < len(raw) - 2:
-        kept.append(raw[position : len(raw) - 2])
+    if position < stop:
+        kept.append(raw[position:stop])
     head.block = kept[0] if len(kept) == 1 else b"".join(kept)
     if head.chunked and (head.content_length is not None or http10):
         raise BadResponseError("answer with both Content-Length and Transfer-Encoding")

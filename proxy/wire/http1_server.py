@@ -183,6 +183,8 @@ class Http1Server:
 
     def _check_size(self, raw: bytes) -> None:
         limits = self._limits
+        if len(raw) < limits.target and raw.count(b"\n") - 2 <= limits.fields:
+            return
         line = raw.find(b"\r\n")
         if line > limits.target + 32:  # a method, a version and two spaces beside the target
             raise BadRequestError("target too long", status=414)
