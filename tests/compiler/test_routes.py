@@ -1,8 +1,13 @@
 from itertools import permutations
+from urllib.parse import quote
 
 import pytest
+from hypothesis import given, strategies as st
 
 from proxy.errors import BadRequestError
+from proxy.message.target import normalise_path
+from proxy.settings.paths import route_path
+from proxy.settings.problem import WrongValueError
 from tests.compiler.compiling import answer_of, found, route, site_of
 from tests.policy.asking import asking
 
@@ -136,3 +141,14 @@ def test_answer_headers_merge_by_name_down_the_levels() -> None:
     assert b"X-Powered-By: PHP\r\n" in plain
     assert b"X-B: 1\r\n" in plain
     assert found(where, "/").edit is found(where, "/same/").edit
+
+
+@given(
+    st.text(st.sampled_from("/.%25aé;\\ ") | st.characters(exclude_categories=["Cs"]), max_size=12)
+)
+def test_every_path_that_the_settings_take_is_one_that_requests_can_have(text: str) -> None:
+    try:
+        path = route_path("/" + text)
+    except WrongValueError:
+        return
+    assert normalise_path(quote(path)) == path

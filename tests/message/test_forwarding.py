@@ -254,6 +254,18 @@ def test_what_the_client_put_before_itself_is_not_passed_on() -> None:
     }
 
 
+def test_address_that_is_not_in_the_list_comes_first() -> None:
+    told = believed("X-Forwarded-For: 6.6.6.6, 203.0.113.7, unknown")
+    told.address = "203.0.113.7"  # by PROXY protocol, say
+    assert sent(told)["X-Forwarded-For"] == "203.0.113.7, 10.0.0.1"
+
+
+def test_clients_that_name_no_host() -> None:
+    fields = sent(FakeExchange(FakeClient("203.0.113.7"), authority=""), forwarded=True)
+    assert fields["Forwarded"] == "for=203.0.113.7;proto=https"
+    assert "X-Forwarded-Host" not in fields
+
+
 def test_trusted_peer_that_says_nothing_is_the_client() -> None:
     assert sent(believed())["X-Forwarded-For"] == "10.0.0.1"
 
