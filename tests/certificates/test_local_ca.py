@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from proxy.certificates.local_ca import (
@@ -260,6 +262,15 @@ def test_a_root_of_another_making_is_not_signed_with(tmp_path: Path) -> None:
     shutil.copy(files.cert_path, tmp_path / "local-ca" / "root.pem")
     shutil.copy(files.key_path, tmp_path / "local-ca" / "root.key")
     assert ensure_root(tmp_path, NOW).is_new
+    assert remade(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["local-ca/root.key", "self-signed/localhost/key.pem"])
+def test_a_key_of_another_kind_is_replaced(tmp_path: Path, path: str) -> None:
+    ensure_leaf(tmp_path, NAMES, NOW)
+    other = ec.generate_private_key(ec.SECP384R1())
+    pem = other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / path).write_bytes(pem)
     assert remade(tmp_path)
 
 

@@ -1,13 +1,16 @@
 """Reading pairs from files: what is refused, what is only reported, and how it is said."""
 
 import datetime as dt
+import grp
 import os
+import pwd
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import trustme
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa, x25519
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -134,6 +137,19 @@ def test_types_of_keys(
     assert pair.warnings == ()
 
 
+def test_an_ed25519_key(tmp_path: Path) -> None:
+    private = ed25519.Ed25519PrivateKey.generate()
+    name = root_subject("x")
+    begin = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    made = x509.CertificateBuilder(name, name, private.public_key(), 1, begin, begin)
+    both = tmp_path / "both.pem"
+    both.write_bytes(
+        made.sign(private, None).public_bytes(Encoding.PEM)
+        + private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    assert load_pair(both, both).key_type == "Ed25519"
+
+
 def test_a_short_key_is_reported(tmp_path: Path) -> None:
     private = rsa.generate_private_key(65537, 1024)  # noqa: S505 - what is to be reported
     (warning,) = load_pair(*self_signed(tmp_path, private)).warnings
@@ -229,6 +245,25 @@ def test_a_folder_that_may_not_be_entered(open_folder: Path) -> None:
     closed.chmod(0o700)
     assert said.startswith(f"{closed / 'cert.pem'}: not readable by ")
     assert said.endswith(", nor is its folder")
+
+
+def test_whose_the_file_is(cert: Path, key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same where nobody can change to another user."""
+    opened = os.open
+
+    def closed(path: str, flags: int) -> int:
+        if path == str(key):
+            raise PermissionError
+        return opened(path, flags)
+
+    monkeypatch.setattr(os, "open", closed)
+    me = pwd.getpwuid(os.geteuid()).pw_name
+    group = grp.getgrgid(key.stat().st_gid).gr_name
+    assert refused(cert, key) == (
+        f"{key}: not readable by {me}: it belongs to {me}:{group}, mode 0600"
+    )
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    assert refused(cert, key).startswith(f"{key}: not readable by user 54321: ")
 
 
 @pytest.mark.parametrize("data", [b"", b"nonsense", KEY, b"-----BEGIN CERTIFICATE-----\nMII"])
