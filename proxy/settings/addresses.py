@@ -63,11 +63,6 @@ def _port(text: str, forms: str) -> int:
     return int(text)
 
 
-def _bracketed(address: str) -> str:
-    """Return an address as it stands before a port."""
-    return f"[{address}]" if ":" in address else address
-
-
 def listen_address(value: object) -> ListenAddress:
     """Read ":443", "127.0.0.1:443", "[::1]:443", or a bare port."""
     if isinstance(value, ListenAddress):

@@ -102,11 +102,14 @@ class _Check:
 
     def _located(self, error: ErrorDetails, trimmed: _Trimmed) -> tuple[Path, bool, bool]:
         """Return where in the file an error is; whether its key is meant; whether it is missing."""
-        steps = tuple(step for step in error["loc"] if step not in {"~word", "~table"})
-        at_key = error["type"] == _UNKNOWN
-        if steps and steps[-1] == "[key]":
-            steps, at_key = steps[:-1], True
-        path = trimmed.original(steps)
+        unknown = error["type"] == _UNKNOWN
+        steps, key = tuple(error["loc"]), tuple(error["loc"][-1:])
+        at_key = unknown or key == ("[key]",)
+        if at_key:
+            steps = steps[:-1]
+        steps = tuple(step for step in steps if step not in {"~word", "~table"})
+        # An unknown key may be called anything, even what pydantic puts into a path itself.
+        path = trimmed.original((*steps, *key) if unknown else steps)
         if error["type"] == "missing":
             while len(path) > 1 and path[:-1] not in self.document.places:
                 path = path[:-1]

@@ -17,6 +17,8 @@ from pydantic import (
     model_validator,
 )
 
+from proxy.observe.access_log import compile_format
+from proxy.observe.log_variables import FormatError, UnknownVariableError
 from proxy.settings import fields
 from proxy.settings.addresses import IPNetwork, ListenAddress, ServerAddress, network
 from proxy.settings.document import Document
@@ -108,10 +110,18 @@ def _trusted(value: object) -> str | IPNetwork:
 
 def _format(value: object) -> str:
     text = fields.plain_text(value)
-    if text in FORMATS or "$" in text:
-        return text
-    near = nearest(text, FORMATS)
-    raise WrongValueError("expected combined, json, or a format with $variables", near)
+    if "$" not in text and text not in FORMATS:
+        near = nearest(text, FORMATS)
+        raise WrongValueError("expected combined, json, or a format with $variables", near)
+    try:
+        compile_format(text)
+    except UnknownVariableError as error:
+        # The name is part of the value, so that the message itself cannot have it.
+        near = f"${error.suggestion}" if error.suggestion else ""
+        raise WrongValueError("there is no such variable for a log", near) from None
+    except FormatError as error:
+        raise WrongValueError(str(error)) from None
+    return text
 
 
 def _level(value: object) -> str:

@@ -41,8 +41,8 @@ def seen(document: Document, path: Path) -> str:
 
 
 def _under_secret(path: Path) -> bool:
-    """Tell whether a key on the way to a value says that it is a secret."""
-    return any(map(names_secret, path))
+    """Tell whether the key of a value, or of the list it is in, says that it is a secret."""
+    return names_secret(next((step for step in reversed(path) if isinstance(step, str)), ""))
 
 
 def secret(document: Document, path: Path) -> bool:

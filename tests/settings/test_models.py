@@ -3,7 +3,7 @@ import ipaddress
 import pytest
 
 from proxy.settings.headers import DEFAULT_HEADERS
-from proxy.settings.models import ListenAddress, RateLimit, RequestKey, ServerAddress
+from proxy.settings.models import ListenAddress, RateLimit, RequestKey, ServerAddress, Settings
 from proxy.settings.units import Rate
 from tests.settings.loading import SITE, lines, only, settings
 
@@ -54,6 +54,9 @@ def test_without_https_every_site_is_plain(off: str) -> None:
         ("log: {access: {format: jsn}}", 'did you mean "json"?'),
         ("log: {error: {level: inf}}", 'did you mean "info"?'),
         ("log: {access: {to: stdot}}", 'did you mean "stdout"?'),
+        ("log: {access: {format: $stauts}}", 'did you mean "$status"?'),
+        ("log: {access: {format: $zzzzz}}", "no such variable"),
+        ("log: {access: {format: a $ b}}", "no variable after the $"),
         ("limits: {connections: -1}", "at least 1"),
         ("limits: {header: 1}", "did you mean `headers`?"),
         ("timeouts: {keepalive: 1s}", "did you mean `keep_alive`?"),
@@ -70,6 +73,19 @@ def test_mistakes(text: str, part: str) -> None:
     found = lines(f"{text}\n{SITE}")
     assert found == [] if not part else part in found[0]
     assert len(found) == bool(part)
+
+
+def test_log_formats() -> None:
+    found = settings(f"log: {{access: {{format: $remote_addr $request}}}}\n{SITE}")
+    assert found.log.access.format == "$remote_addr $request"
+
+
+def test_shared_state_is_modelled() -> None:
+    made = {"shared_state": "redis://host:6379/0", "sites": []}
+    found = Settings.model_validate(made, context={"lenient": True})
+    assert found.shared_state == "redis://host:6379/0"
+    with pytest.raises(ValueError, match="expected memory or redis"):
+        Settings.model_validate({**made, "shared_state": "disk"}, context={"lenient": True})
 
 
 def test_switches() -> None:

@@ -1,3 +1,5 @@
+import ipaddress
+
 import pytest
 
 from proxy.settings.models import Redirect, Respond, Route, ServerAddress
@@ -53,6 +55,23 @@ def test_prefixes(text: str, strip: str) -> None:
 )
 def test_a_route_to_an_address(text: str, address: ServerAddress) -> None:
     assert one(f"{{path: /, proxy: {text}}}").proxy == address
+
+
+def test_what_is_not_built_is_modelled() -> None:
+    found = Route.model_validate(
+        {
+            "path": "/x/", "files": "x", "cache": "1y", "fallback": "index.html",
+            "rate_limit": "login", "allow": "10.0.0.0/8", "deny": ["all"],
+            "websocket": {"ping_interval": "30s", "max_message": "1MB"},
+        },
+        context={"folder": "/srv"},
+    )  # fmt: skip
+    assert (found.files, found.cache, found.rate_limit) == ("/srv/x", 31536000, ("login",))
+    assert found.allow == (ipaddress.ip_network("10.0.0.0/8"),)
+    assert found.deny == ("all",)
+    assert Route.model_validate({"path": "/", "files": "x", "allow": None}).allow == ()
+    with pytest.raises(ValueError, match="1 validation error"):
+        Route.model_validate({"path": "/", "files": "x", "deny": "none"})
 
 
 def test_redirects_and_fixed_answers() -> None:

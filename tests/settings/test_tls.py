@@ -1,7 +1,7 @@
 import pytest
 
 from proxy.settings.models import CertificateFiles
-from proxy.settings.tls import DEFAULT_CIPHERS, Acme
+from proxy.settings.tls import DEFAULT_CIPHERS, Acme, Tls
 from tests.settings.loading import SITE, only, settings
 
 
@@ -41,6 +41,14 @@ def test_mistakes(text: str, part: str) -> None:
     assert part in only(f"tls: {{{text}}}\n{SITE}")
 
 
+def test_stapling_is_modelled() -> None:
+    assert Tls.model_validate({"ocsp_stapling": "auto"}).ocsp_stapling == "auto"
+    assert Tls.model_validate({"ocsp_stapling": False}).ocsp_stapling == "off"
+    for wrong in ("sometimes", 3):
+        with pytest.raises(ValueError, match="auto"):
+            Tls.model_validate({"ocsp_stapling": wrong})
+
+
 def test_one_cipher_alone() -> None:
     assert settings(f"tls: {{ciphers: ECDHE-RSA-AES128-GCM-SHA256}}\n{SITE}").tls.ciphers == (
         "ECDHE-RSA-AES128-GCM-SHA256",
@@ -78,6 +86,7 @@ def test_acme_is_modelled() -> None:
         {"email": "nobody"}, {"email": "a@b.c", "directory": "letsencrypted"},
         {"email": "a@b.c", "directory": "http://ca"}, {"email": "a@b.c", "key_type": "dsa"},
         {"email": "a@b.c", "renew_before": "soon"}, {},
+        {"email": "a@b.c", "key_type": 3}, {"email": "a@b.c", "directory": 3},
     ],
 )  # fmt: skip
 def test_acme_is_checked(given: dict[str, object]) -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from proxy.settings.addresses import ServerAddress
-from proxy.settings.models import HashBalance, RequestKey, Upstream, lone_server
+from proxy.settings.models import HashBalance, RequestKey, Server, Upstream, lone_server
 from tests.settings.loading import SITE, lines, only, settings
 
 
@@ -49,6 +49,14 @@ def test_everything() -> None:
     assert (found.buffering.request, found.buffering.response) == ("off", "off")
 
 
+def test_models_can_be_made_by_hand() -> None:
+    made = Upstream(
+        servers=(Server(url=ServerAddress("http", "app", 8000)),),
+        balance=HashBalance(hash=RequestKey("header", "X-A")),
+    )
+    assert made == upstream("{servers: http://app:8000, balance: {hash: header:X-A}}")
+
+
 def test_short_forms() -> None:
     assert upstream("{servers: http://app:8000}").servers[0].url.port == 8000
     assert upstream("{servers: http://a:1, health_check: on}").health_check is not None
@@ -80,6 +88,9 @@ def test_https() -> None:
         ("{servers: http://a:1, buffering: sometimes}", "expected auto or on or off"),
         ("{servers: http://a:1, timeouts: {connect: 0}}", "a time of nothing"),
         ("{servers: https://a:1, tls: {verify: off, ca_file: x}}", "remove one of them"),
+        ("{servers: http://a:1, balance: {hash: [x]}}", "header:NAME or cookie:NAME"),
+        ("{servers: http://a:1, buffering: [x]}", "expected a table of keys"),
+        ("{servers: http://a:1, buffering: {request: 3}}", "expected auto or on or off"),
         ("3", "expected a table of keys"),
     ],
 )

@@ -69,6 +69,12 @@ def test_a_password_typed_into_the_file_is_covered() -> None:
     assert not secret(document, ("b",))
 
 
+def test_a_name_that_sounds_like_a_secret_hides_nothing_beneath_it() -> None:
+    document = read_document("token: {port: 8}\nsecret: [x]\n", "p", {}, "")
+    assert seen(document, ("token", "port")) == '"8"'
+    assert seen(document, ("secret", 0)) == '"***"'
+
+
 def test_what_is_seen() -> None:
     document = read_document("a: 1\nb: [1]\nc: {d: 1}\ne:\nf: ''\ng: " + "x" * 99, "p", {}, "")
     assert [seen(document, (key,)) for key in "abcef"] == [
