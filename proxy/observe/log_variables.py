@@ -71,6 +71,8 @@ def masked_address(address: str) -> str:
         return f"{network}.0" if dot else address
     if "." in address:  # ::ffff:192.0.2.1
         return f"{address.rpartition('.')[0]}.0"
+    if address.startswith("unix:"):
+        return address
     groups = address.partition("::")[0].split(":")[:3]
     return f"{':'.join(groups)}::"
 
