@@ -1,17 +1,15 @@
 """A route's way to its upstream: writes request heads, and starts a relay for each exchange."""
 
 from collections.abc import Callable
-from urllib.parse import quote
 
 from proxy.errors import ProxyError
 from proxy.exchange.exchange import Exchange
 from proxy.message.forwarding import forwarding_block
 from proxy.message.head import RequestHead
+from proxy.message.target import strip_prefix
 from proxy.net.pool import LivePool
 from proxy.net.relay import Relay
 from proxy.routing.route import ProxyPlan
-
-_PATH_SAFE = "/:@!$&'()*+,;=-._~"  # pchar and "/" of RFC 3986
 
 
 class RequestPlan:
@@ -69,12 +67,13 @@ class LiveHop:
         head = exchange.head
         target = head.target
         if self.plan.strip:
-            target = strip_prefix(head, self.plan.strip)
-        line = f"{head.method} {target} HTTP/1.1\r\nHost: {head.authority or exchange.site}\r\n"
-        block = self.plan.request_edit.apply(head.block)
+            target = strip_prefix(target, head.path, self.plan.strip)
+        host = self.plan.host or head.authority
+        line = f"{head.method} {target} HTTP/1.1\r\nHost: {host}\r\n"
+        block = self.plan.request_edit.apply(head.block + self._told(exchange))
         # RFC 9110, 7.6.3: a gateway must say that it forwarded a request.
         via = f"Via: {head.version[5:]} pyproxy\r\nX-Request-ID: "
-        return line.encode("latin-1") + block + self._told(exchange) + via.encode("ascii")
+        return line.encode("latin-1") + block + via.encode("ascii")
 
     def _told(self, exchange: Exchange) -> bytes:
         """Return the forwarding fields; those of an untrusted client are the same each time."""
@@ -86,17 +85,6 @@ class LiveHop:
         if not client.trusted:
             client.told = (authority, self.plan.forwarded, block)
         return block
-
-
-def strip_prefix(head: RequestHead, prefix: str) -> str:
-    """Return the target without a prefix that the route's path matched; always begins with "/"."""
-    target = head.target
-    path, mark, query = target.partition("?")
-    if path.startswith(prefix):
-        rest = path[len(prefix) :]
-    else:  # spelt in another way (/%61pi/ for /api/): the normalised path is what was matched
-        rest = quote(head.path[len(prefix) :].encode("utf-8", "surrogateescape"), safe=_PATH_SAFE)
-    return "/" + rest.lstrip("/") + mark + query
 
 
 def _framing(head: RequestHead, length: int | None) -> bytes:

@@ -15,6 +15,7 @@ from proxy.exchange.exchange import Client, Exchange
 from proxy.exchange.phases import Phase
 from proxy.message.head import RequestHead, ResponseHead
 from proxy.net.channel import Channel
+from proxy.policy.body_limit import too_large
 from proxy.routing.route import Timeouts
 from proxy.wire.events import PAUSED, MessageEnd
 from proxy.wire.http1_server import Framing, HeadLimits, Http1Server, Reading
@@ -194,11 +195,7 @@ class Http1Connection:
             return
         exchange.received += len(data)
         if exchange.body_limit and exchange.received > exchange.body_limit:
-            raise BadRequestError(
-                f"body over the limit of {exchange.body_limit} bytes",
-                status=413,
-                public=f"The request's body may have {exchange.body_limit} bytes here at most.",
-            )
+            raise too_large(exchange.body_limit, exchange.route)
         now = monotonic()
         self._channel.deadline = now + self._service.timeouts.body_idle
         self._check_rate(exchange, now)
