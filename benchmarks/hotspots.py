@@ -1,9 +1,11 @@
-"""`python -m benchmarks.hotspots`: where a server spends its time in one row, by `perf`.
+"""`python -m benchmarks.hotspots`: where a server spends its time in one row.
 
-Needs `perf` (Debian: linux-perf) and the right to use it. Python tells perf its own functions from
-3.12 on (PYTHONPERFSUPPORT); that costs time itself, so read shares here and never figures.
+Two views of the same seconds: `perf` sees C and the kernel, function by function (it needs
+linux-perf and the right to use it); a sampler inside pyproxy's processes (sampled.py) sees its
+Python functions. Both cost time themselves, so read shares here and never figures.
 """
 
+import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,18 +21,23 @@ from benchmarks.rows import ROWS, Row, chosen
 from benchmarks.running import pause
 from benchmarks.servers.pyproxy import PyProxy
 from benchmarks.servers.server import Server
+from benchmarks.stage import Part
 from benchmarks.work import Handshakes, Requests
 
 KEYS = [row.key for row in ROWS if isinstance(row.work, Requests | Handshakes)]
-PYTHON = "py::"
+SAMPLED = Path(__file__).parent / "sampled.py"
 
 
-class Traced(PyProxy):
-    """pyproxy that tells perf the names of its Python functions."""
+class Sampled(PyProxy):
+    """pyproxy with a sampler in its processes, which leave their counts beside its logs."""
 
-    def environment(self) -> Mapping[str, str]:
-        """Beside the usual, the switch for perf."""
-        return {**super().environment(), "PYTHONPERFSUPPORT": "1"}
+    counts: Path
+
+    def prepare(self, part: Part) -> list[str]:
+        """The same configuration, started through sampled.py."""
+        python, _module, _proxy, *words = super().prepare(part)
+        self.counts = part.folder / "samples"
+        return [python, str(SAMPLED), str(self.counts), *words]
 
 
 @click.command(help=__doc__)
@@ -49,19 +56,18 @@ def main(*, row: str, server: str, tree: str, seconds: int, lines: int) -> None:
         raise click.ClickException("perf is not here; install it with: apt-get install linux-perf")
     with Rig(Settings(seconds=seconds)) as rig:
         recording = rig.stage.folder / "perf.data"
-        record(rig, chosen(row)[0], traced(wanted), recording)
-        own = report(recording, "--no-children")
-        whole = report(recording, "--children")
-    print("time in the function itself", *own[:lines], sep="\n")
-    python = [line for line in whole if PYTHON in line]
-    if python:
-        print("\ntime in the Python function and what it calls", *python[:lines], sep="\n")
+        server_seen = sampled(wanted)
+        record(rig, chosen(row)[0], server_seen, recording)
+        print("by perf: time in the function itself", *report(recording)[:lines], sep="\n")
+        if isinstance(server_seen, Sampled):
+            for title, found in python_shares(server_seen.counts).items():
+                print(f"\n{title}", *found[:lines], sep="\n")
 
 
-def traced(server: Server) -> Server:
-    """The server, with its Python functions visible if it has any."""
+def sampled(server: Server) -> Server:
+    """The server, with a sampler in it if it is pyproxy."""
     if isinstance(server, PyProxy):
-        return Traced(server.name, server.tree, server.python)
+        return Sampled(server.name, server.tree, server.python)
     return server
 
 
@@ -75,7 +81,7 @@ def record(rig: Rig, row: Row, server: Server, recording: Path) -> None:
     seconds = rig.settings.seconds
     pids = ",".join(str(pid) for pid in rig.shared(server).pids())
     command = [
-        *("perf", "record", "--freq", "1999", "--call-graph", "fp", "--pid", pids),
+        *("perf", "record", "--freq", "1999", "--pid", pids),
         *("--output", str(recording), "--", "sleep", str(max(1, seconds - 1))),
     ]
     with ThreadPoolExecutor() as threads:
@@ -83,18 +89,44 @@ def record(rig: Rig, row: Row, server: Server, recording: Path) -> None:
         pause(0.5)
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         sample = load.result()
-    if done.returncode or not sample.valid:
-        raise click.ClickException(done.stderr or sample.trouble or f"{sample.errors} errors")
+    if done.returncode:
+        raise click.ClickException(done.stderr)
+    if not sample.valid:
+        raise click.ClickException(sample.trouble or f"{sample.errors} errors under load")
 
 
-def report(recording: Path, children: str) -> list[str]:
+def report(recording: Path) -> list[str]:
     """The lines of perf's report, the heaviest symbol first."""
     command = [
-        *("perf", "report", "--stdio", children, "--sort", "symbol", "--call-graph", "none"),
+        *("perf", "report", "--stdio", "--no-children", "--sort", "symbol"),
         *("--input", str(recording)),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return shares(done.stdout.splitlines())
+
+
+def python_shares(prefix: Path) -> dict[str, list[str]]:
+    """What the busiest of the sampled processes did, heaviest first; empty without samples."""
+    files = prefix.parent.glob(f"{prefix.name}.*")
+    counts = [json.loads(text) for file in files if (text := file.read_text())]
+    if not counts:
+        return {}
+    busiest = max(counts, key=lambda count: int(count["samples"]))
+    titles = {
+        "own": "by the sampler: time in the Python function itself and the C it calls",
+        "whole": "by the sampler: time in the Python function and all that it calls",
+    }
+    return {title: ranked(busiest[key], busiest["samples"]) for key, title in titles.items()}
+
+
+def ranked(counts: Mapping[str, int], samples: int) -> list[str]:
+    """Functions with their share of all samples in per cent, the heaviest first.
+
+    Those in every sample are left out: they are the way from the program's start to its loop.
+    """
+    told = (name for name in counts if counts[name] < samples)
+    order = sorted(told, key=lambda name: (-counts[name], name))
+    return [f"{100 * counts[name] / samples:9.2f}%  {name}" for name in order]
 
 
 def shares(lines: Sequence[str]) -> list[str]:
