@@ -121,7 +121,7 @@ class LogWriter:
             self._thread.join(patience)
             if self._thread.is_alive():
                 self._hurry.set()
-                self._thread.join(_PATIENCE)
+                self._thread.join(_RETRY)
             if self._thread.is_alive():
                 return  # stuck in a write, and the descriptor must stay its own
             self._thread = None
@@ -170,16 +170,16 @@ class LogWriter:
 
     def _waited(self, error: OSError) -> bool:
         """Wait until a write that failed is worth another try; False to give it up."""
-        if self._hurry.is_set() or self._handle < 0:
+        full = isinstance(error, BlockingIOError)
+        if not full:
+            self._tell(error)
+        if self._thread is None or self._hurry.is_set():
             return False
-        if isinstance(error, BlockingIOError):
-            if self._thread is not None:
-                self._has_room(_RETRY)
-            return self._thread is not None
-        self._tell(error)
-        if self._thread is not None:
+        if full:
+            self._has_room(_RETRY)
+        else:
             self._hurry.wait(_RETRY)
-        return self._thread is not None
+        return True
 
     def _has_room(self, patience: float) -> bool:
         """Wait until a write would not block, for some seconds; False if it still would."""
