@@ -27,7 +27,9 @@ class Ask:
 
     def answer(self, **content: object) -> None:
         """Answer it. If the keeper is gone, so is whoever asked."""
-        fleet.tell(self.child, {"reply": self.number, "answer": content})
+        if not fleet.tell(self.child, {"reply": self.number, "answer": content}):
+            content = {"ok": False, "why": "the answer is too large for the control socket"}
+            fleet.tell(self.child, {"reply": self.number, "answer": content})
 
 
 @dataclass(slots=True, eq=False)

@@ -1,6 +1,7 @@
 """The child's side of being supervised: orders come, signs of life go, the end is noticed."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 from proxy.run.link import Link, LinkError, Message, close_all
@@ -12,11 +13,7 @@ Order = Callable[[Message, list[int]], None]
 
 
 class Member:
-    """A supervised process, as its event loop sees it.
-
-    Attributes:
-        left_alone: Set once the supervisor is gone; there is nobody to serve for any more.
-    """
+    """A supervised process, as its event loop sees it."""
 
     def __init__(self, link: Link, obey: Order, alone: Callable[[], None]) -> None:
         """Take the link, what to do with an order, and what to do when the supervisor is gone.
@@ -31,11 +28,12 @@ class Member:
         self._loop.add_reader(link.fileno(), self._read)
 
     def tell(self, message: Message) -> None:
-        """Send a message. A supervisor that does not take it is as good as gone."""
-        try:
+        """Send a message. One that the supervisor cannot take is lost.
+
+        If it is gone, reading tells; if it is just slow, it has its own deadlines.
+        """
+        with contextlib.suppress(LinkError):
             self._link.send(message)
-        except LinkError:
-            self._lost()
 
     def begin_to_beat(self) -> None:
         """Send the first sign of life, and one each second from now on."""

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import socket
+import stat
 from collections.abc import Mapping, MutableMapping
 
 FIRST_DESCRIPTOR = 3
@@ -52,10 +53,13 @@ def watchdog_interval(environ: Mapping[str, str], pid: int) -> float:
     return allowed / 2e6 if allowed > 0 and meant == pid else 0.0
 
 
-def take_descriptors(environ: MutableMapping[str, str], pid: int) -> list[tuple[int, str]]:
-    """Return the descriptors handed over and their names, and forget them in `environ`.
+def take_descriptors(
+    environ: MutableMapping[str, str], pid: int, first: int = FIRST_DESCRIPTOR
+) -> list[tuple[int, str]]:
+    """Return the sockets handed over and their names, and forget them in `environ`.
 
-    They are ours only if LISTEN_PID is our pid: the variables reach grandchildren too.
+    They are ours only if LISTEN_PID is our pid: the variables reach grandchildren too. To be
+    called before anything is opened, which could else be taken for one of them.
     """
     try:
         meant = int(environ.get("LISTEN_PID", ""))
@@ -67,9 +71,13 @@ def take_descriptors(environ: MutableMapping[str, str], pid: int) -> list[tuple[
         environ.pop(variable, None)
     if meant != pid or not 0 < count <= MOST_DESCRIPTORS:
         return []
-    descriptors = list(range(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + count))
-    for descriptor in descriptors:
-        with contextlib.suppress(OSError):  # a wrong one is reported when it is used
-            os.set_inheritable(descriptor, False)  # noqa: FBT003 - has no name for it
     names += [""] * (count - len(names))
-    return list(zip(descriptors, names[:count], strict=True))
+    named = zip(range(first, first + count), names[:count], strict=True)
+    return [(descriptor, name) for descriptor, name in named if _is_socket(descriptor)]
+
+
+def _is_socket(descriptor: int) -> bool:
+    try:
+        return stat.S_ISSOCK(os.fstat(descriptor).st_mode)
+    except OSError:
+        return False

@@ -116,15 +116,23 @@ class Reload:
             house.force = new
             for child in workers:
                 _commit(child, new.generation)
-            for child in house.fleet.workers():
-                if child.state is State.STARTING and child.generation != new.generation:
-                    child.state = State.DRAINING
-                    fleet.kill(child, "was starting with the old configuration")
+            self._retire_stragglers(new)
             for child in house.fleet.ready(Kind.KEEPER):
                 if fleet.tell(child, {"do": "adopt", "generation": new.generation}, (handle,)):
                     child.generation = new.generation
         finally:
             os.close(handle)
+
+    def _retire_stragglers(self, new: InForce) -> None:
+        """Replace workers that were started, with the old configuration, after the others were told."""
+        for child in self._house.fleet.workers():
+            if child.generation == new.generation:
+                continue
+            if child.state is State.STARTING:
+                child.state = State.DRAINING
+                fleet.kill(child, "was starting with the old configuration")
+            else:
+                fleet.retire(child, new.program.drain_timeout, monotonic())
 
     def _prepared(self, workers: list[Child], generation: int) -> Steps:
         """Wait until every worker has prepared a configuration."""

@@ -5,6 +5,7 @@ import os
 from collections.abc import MutableMapping
 from pathlib import Path
 
+from proxy.certificates.durable import make_folder
 from proxy.clock import wall_time
 from proxy.net import listen
 from proxy.net.listen import ListenError, Listening
@@ -71,6 +72,19 @@ def announce(force: InForce, listening: list[Listening]) -> None:
         logger.info("workers run as %s", whom)
 
 
+def explained(error: OSError, force: InForce) -> str:
+    """Return why the state folder or a log cannot be used, in one sentence."""
+    where = Path(os.fsdecode(error.filename)) if error.filename else force.state_dir
+    if isinstance(error, PermissionError) and (where == force.state_dir or not where.exists()):
+        folder = where if where.is_dir() else where.parent
+        owner = folder.stat().st_uid if folder.exists() else "?"
+        return (
+            f"cannot write to {folder}, which belongs to user {owner}: "
+            f"this is user {os.geteuid()} (chown {os.geteuid()} {folder})"
+        )
+    return f"{where}: {error.strerror}"
+
+
 def serve(path: str, environ: MutableMapping[str, str]) -> None:
     """Serve until told to end.
 
@@ -89,13 +103,15 @@ def serve(path: str, environ: MutableMapping[str, str]) -> None:
     path = str(Path(path).absolute())
     force = made_ready(load(path, environ), 1, wall_time())
     try:
+        if not force.state_dir.is_dir():
+            make_folder(force.state_dir)
         hand_over_logs(force)
         logs = open_logs(force.program.log)
         own = control.listen(force.state_dir)
     except control.AlreadyRunningError as error:
         raise StartError(str(error)) from None
     except OSError as error:
-        raise StartError(f"{error.filename or force.state_dir}: {error.strerror}") from None
+        raise StartError(explained(error, force)) from None
     try:
         listening = listen_everywhere(force, handed)
         announce(force, listening)

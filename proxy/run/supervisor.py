@@ -62,6 +62,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._selector.register(signals.fileno(), selectors.EVENT_READ, self._take_signals)
         self._errands = Errands(house, notifier, wall_time())
+        self._fed = 0.0
         self._booting = True
         self._stops = 0
         self._failure = ""
@@ -84,10 +85,14 @@ class Supervisor:
                 fleet.kill(child, why)
             if not self._stops:
                 self._errands.resume()
-            if self._watchdog:
-                self._notifier.tell(WATCHDOG=1)
+            self._feed_watchdog(monotonic())
         if self._failure:
             raise StartError(self._failure)
+
+    def _feed_watchdog(self, now: float) -> None:
+        if self._watchdog and now >= self._fed + self._watchdog:
+            self._fed = now
+            self._notifier.tell(WATCHDOG=1)
 
     def _shed(self) -> None:
         """Let go, in a child, of what waits for events here."""

@@ -1,6 +1,6 @@
 """What every journey may ask for: the real command, running."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,9 +22,10 @@ def start_proxy() -> Iterator[StartProxy]:
         tmp_path: Path,
         *,
         environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
         wait: bool = True,
     ) -> RunningProxy:
-        proxy = launch(config_text, tmp_path, environment)
+        proxy = launch(config_text, tmp_path, environment, prefix)
         started.append(proxy)
         if wait:
             wait_until_ready(proxy)

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -193,31 +193,37 @@ def run_command(*words: str, environment: Mapping[str, str]) -> subprocess.Compl
 
 
 def launch(
-    config_text: str, folder: Path, environment: Mapping[str, str] | None = None
+    config_text: str,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    prefix: Sequence[str] = (),
 ) -> RunningProxy:
-    """Start `pyproxy serve` without waiting for it; the caller ends it."""
+    """Start `pyproxy serve` without waiting for it; the caller ends it.
+
+    `prefix` is a command that execs what follows it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "proxy.yaml"
     config.write_text(completed(config_text))
     https_port, http_port, notified = free_port(), free_port(), NotifySocket()
-    state_dir = folder / "state"
     extra = {
         "HTTPS_PORT": str(https_port),
         "HTTP_PORT": str(http_port),
-        "STATE_DIR": str(state_dir),
+        "STATE_DIR": str(folder / "state"),
         "NOTIFY_SOCKET": notified.address,
         "PYTHONUNBUFFERED": "1",
         **(environment or {}),
     }
     with (folder / "stdout").open("ab") as stdout, (folder / "stderr").open("ab") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", "proxy", "serve", "--config", str(config)],
+            [*prefix, sys.executable, "-m", "proxy", "serve", "--config", str(config)],
             cwd=TREE,
             env={**os.environ, **extra},
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
         )
+    state_dir = Path(extra["STATE_DIR"])
     return RunningProxy(process, config, https_port, http_port, state_dir, notified, extra)
 
 
@@ -243,5 +249,6 @@ class StartProxy(Protocol):
         tmp_path: Path,
         *,
         environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
         wait: bool = True,
     ) -> RunningProxy: ...

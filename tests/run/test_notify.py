@@ -1,6 +1,7 @@
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -53,11 +54,23 @@ def test_the_watchdog_is_fed_twice_as_often_as_it_asks(
     assert watchdog_interval(environ, 7) == expected
 
 
-def test_descriptors_are_taken_once_with_their_names() -> None:
-    environ = {"LISTEN_PID": "7", "LISTEN_FDS": "3", "LISTEN_FDNAMES": "http:https", "HOME": "/"}
-    assert take_descriptors(environ, 7) == [(3, "http"), (4, "https"), (5, "")]
-    assert environ == {"HOME": "/"}
-    assert take_descriptors(environ, 7) == []
+def test_sockets_are_taken_once_with_their_names() -> None:
+    first = 200
+    ours, theirs = socket.socketpair()
+    os.dup2(ours.fileno(), first)
+    os.dup2(theirs.fileno(), first + 2)
+    with Path(os.devnull).open("rb") as no_socket:
+        os.dup2(no_socket.fileno(), first + 3)
+    environ = {"LISTEN_PID": "7", "LISTEN_FDS": "4", "LISTEN_FDNAMES": "http:https", "HOME": "/"}
+    try:
+        assert take_descriptors(environ, 7, first) == [(first, "http"), (first + 2, "")]
+        assert environ == {"HOME": "/"}
+        assert take_descriptors(environ, 7, first) == []
+    finally:
+        for handle in (first, first + 2, first + 3):
+            os.close(handle)
+        ours.close()
+        theirs.close()
 
 
 @pytest.mark.parametrize(
