@@ -6,6 +6,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 from proxy.certificates.durable import make_folder
+from proxy.certificates.durable import make_folder
 from proxy.clock import wall_time
 from proxy.net import listen
 from proxy.net.listen import ListenError, Listening
@@ -107,6 +108,8 @@ def serve(path: str, environ: MutableMapping[str, str]) -> None:
             make_folder(force.state_dir)
         hand_over_logs(force)
         logs = open_logs(force.program.log)
+        if not force.state_dir.exists():
+            make_folder(force.state_dir)
         own = control.listen(force.state_dir)
     except control.AlreadyRunningError as error:
         raise StartError(str(error)) from None
