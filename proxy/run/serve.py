@@ -6,7 +6,6 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 from proxy.certificates.durable import make_folder
-from proxy.certificates.durable import make_folder
 from proxy.clock import wall_time
 from proxy.net import listen
 from proxy.net.listen import ListenError, Listening
