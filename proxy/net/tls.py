@@ -41,6 +41,7 @@ class TlsChannel(Channel):
         "_out_read",
         "_outgoing",
         "_read",
+        "_ticket_waits",
         "_tls_pending",
         "_wrap",
         "_write",
@@ -59,6 +60,7 @@ class TlsChannel(Channel):
         super().__init__()
         self._wrap = wrap
         self._established = False
+        self._ticket_waits = False
         self._on_established: Callback | None = on_established
         self._on_failed: FailedCallback | None = on_failed
         self.hello = b""
@@ -114,8 +116,11 @@ class TlsChannel(Channel):
         except ssl.SSLError:
             self.abort()
             return
-        if self._outgoing.pending and self.transport is not None:  # KeyUpdate, alerts
-            self.transport.write(self._out_read())
+        if self._outgoing.pending:  # an answer to KeyUpdate, or the ticket
+            if self._ticket_waits:
+                self._ticket_waits = False
+            else:
+                self._flush()
         session = self.session
         if session is not None and plain:
             session.data_received(plain if pieces is None else b"".join(pieces))
@@ -132,7 +137,12 @@ class TlsChannel(Channel):
             self._flush()  # the alert
             self._fail(error)
             return
-        self._flush()
+        # In TLS 1.3 the server's last flight is done; what is left is a ticket, which nobody waits
+        # for. It goes out with the first answer, in one write instead of two.
+        if self.tls.server_side and self.tls.version() == "TLSv1.3":
+            self._ticket_waits = True
+        else:
+            self._flush()
         self._established = True
         self.hello = b""
         established = self._on_established
