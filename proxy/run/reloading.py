@@ -124,7 +124,7 @@ class Reload:
             os.close(handle)
 
     def _retire_stragglers(self, new: InForce) -> None:
-        """Replace workers that were started, with the old configuration, after the others were told."""
+        """Replace workers that were made for the old configuration while the others prepared."""
         for child in self._house.fleet.workers():
             if child.generation == new.generation:
                 continue
