@@ -5,7 +5,8 @@ taken out and the rest is checked again, until nothing is wrong any more; what a
 brought about (a route without its misspelt handler) is not told.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -20,6 +21,9 @@ from proxy.settings.wording import worded
 
 _ROUNDS = 60
 """Each round takes out at least one value; the depth of the shape is what needs several."""
+MOST_PROBLEMS = 200
+"""Told one by one; the rest is counted."""
+
 _UNKNOWN = "extra_forbidden"
 
 
@@ -58,23 +62,48 @@ class _Trimmed:
         return found
 
 
+class _Broken:
+    """Paths that are wrong, and what is around them."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self.paths: set[Path] = set()
+        self._around: set[Path] = set()
+        self.add(paths)
+
+    def add(self, paths: Iterable[Path]) -> None:
+        """Take in further paths."""
+        for path in paths:
+            self.paths.add(path)
+            self._around.update(path[:length] for length in range(len(path)))
+
+    def explains(self, path: Path) -> bool:
+        """Tell whether trouble at `path` follows from something broken there, above or below."""
+        if path in self._around:
+            return True
+        return any(path[:length] in self.paths for length in range(len(path) + 1))
+
+
 class _Check:
     """The state of one check: what is broken, and what was told."""
 
     def __init__(self, document: Document, folder: str) -> None:
         self.document = document
         self.folder = folder
-        self.broken = set(document.broken)
-        self.problems = list(document.problems)
+        self.broken = _Broken(document.broken)
+        self.problems = document.problems[:MOST_PROBLEMS]
+        self.more = len(document.problems) - len(self.problems)
 
     def run(self) -> Settings | None:
         """Return the settings in the document, or what is left of them without its mistakes."""
         for path, problem in refused(self.document):
-            self.broken.add(path)
-            self.problems.append(problem)
+            self.broken.add((path,))
+            if len(self.problems) < MOST_PROBLEMS:
+                self.problems.append(problem)
+            else:
+                self.more += 1
         for _ in range(_ROUNDS):
-            context = {"folder": self.folder, "lenient": bool(self.broken)}
-            trimmed = _Trimmed(self.document, self.broken)
+            context = {"folder": self.folder, "lenient": bool(self.broken.paths)}
+            trimmed = _Trimmed(self.document, self.broken.paths)
             try:
                 settings = Settings.model_validate(trimmed.value, context=context)
             except ValidationError as error:
@@ -87,18 +116,28 @@ class _Check:
 
     def _take_out(self, errors: Iterable[ErrorDetails], trimmed: _Trimmed) -> bool:
         """Tell the errors of one round and mark what they are about; False at the root itself."""
-        culprits: set[Path] = set()
         found = [(error, *self._located(error, trimmed)) for error in errors]
+        lacking = {path[:-1] for _, path, _, missing in found if missing}
         misspelt = {
-            (*path[:-1], meant(path)) for error, path, *_ in found if error["type"] == _UNKNOWN
+            (*path[:-1], meant(path))
+            for error, path, *_ in found
+            if error["type"] == _UNKNOWN and path[:-1] in lacking
         }
         for error, path, at_key, missing in found:
-            if not self._follows(path) and not (missing and path in misspelt):
-                message = worded(error, self.document, path)
-                self.problems.append(self.document.problem(path, message, at_key=at_key))
-            culprits.add(path[:-1] if missing else path)
-        self.broken |= culprits
+            if not (missing and path in misspelt):
+                self._tell(path, partial(worded, error, self.document, path), at_key=at_key)
+        culprits = {path[:-1] if missing else path for _, path, _, missing in found}
+        self.broken.add(culprits)
         return () not in culprits
+
+    def _tell(self, path: Path, message: Callable[[], str], *, at_key: bool = False) -> None:
+        """Note a problem, unless it follows from another one or nobody could read so many."""
+        if self.broken.explains(path):
+            return
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(self.document.problem(path, message(), at_key=at_key))
+        else:
+            self.more += 1
 
     def _located(self, error: ErrorDetails, trimmed: _Trimmed) -> tuple[Path, bool, bool]:
         """Return where in the file an error is; whether its key is meant; whether it is missing."""
@@ -118,14 +157,9 @@ class _Check:
             path = path[:-1]
         return path, at_key, False
 
-    def _follows(self, path: Path) -> bool:
-        """Tell whether trouble at `path` follows from something broken there, above or below."""
-        return any(path[: len(bad)] == bad or bad[: len(path)] == path for bad in self.broken)
-
     def _rules(self, settings: Settings, trimmed: _Trimmed) -> None:
         for path, message in Rules(settings, self.document, trimmed.original).broken():
-            if not self._follows(path):
-                self.problems.append(self.document.problem(path, message))
+            self._tell(path, message.__str__)
 
 
 def check(document: Document, folder: str) -> tuple[Settings | None, tuple[Problem, ...]]:
@@ -133,4 +167,6 @@ def check(document: Document, folder: str) -> tuple[Settings | None, tuple[Probl
     state = _Check(document, folder)
     settings = state.run()
     ordered = sorted(dict.fromkeys(state.problems), key=lambda one: (one.line, one.col))
+    if state.more:
+        ordered.append(Problem(document.source.name, 0, 0, "", f"{state.more} more mistakes"))
     return settings, tuple(ordered)

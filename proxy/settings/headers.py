@@ -21,7 +21,7 @@ FRAMING = frozenset({
 """What belongs to one connection or frames a message (RFC 9110, 7.6.1; RFC 9112, 6)."""
 
 _OWN_IN_ANSWERS = FRAMING | {"host", "date"}
-_OWN_IN_REQUESTS = FRAMING | {"x-request-id", "expect"}
+_OWN_IN_REQUESTS = FRAMING | {"x-request-id", "expect", "via"}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}", re.ASCII)
 _VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?", re.ASCII)
 _LONGEST = 8192

@@ -1,7 +1,6 @@
 """Rules between fields: what one part of the file says must agree with another."""
 
 from collections.abc import Callable, Iterator
-from itertools import combinations
 
 from proxy.settings.addresses import ServerAddress
 from proxy.settings.document import Document
@@ -133,11 +132,14 @@ class Rules:
         yield (*path, "proxy"), f"no upstream has this name, found {value}; {hint}"
 
     def _ties(self, path: Path, site: Site) -> Iterator[Finding]:
-        for (first, one), (second, other) in combinations(enumerate(site.routes), 2):
-            same = (one.path, one.path_regex) == (other.path, other.path_regex)
-            if same and overlap(one, other):
+        rivals: dict[tuple[str | None, str | None], list[tuple[int, Route]]] = {}
+        for number, route in enumerate(site.routes):
+            earlier = rivals.setdefault((route.path, route.path_regex), [])
+            first = next((index for index, one in earlier if overlap(one, route)), None)
+            earlier.append((number, route))
+            if first is not None:
                 rival = self._name((*path, "routes", first))
                 message = (
                     f"ties with {rival}: same path, and neither has more `methods` and `headers`"
                 )
-                yield (*path, "routes", second), message
+                yield (*path, "routes", number), message

@@ -259,9 +259,20 @@ class Route(Table):
         if len(given) != 1:
             seen = f", not {' and '.join(given)}" if given else ""
             raise WrongValueError(f"a route has exactly one of proxy, redirect and respond{seen}")
+        for name, value in self.request_headers.items():
+            if name.lower() == "host":
+                self._check_host(value)
         if self.strip_prefix is not False:
             self._check_strip()
         return self
+
+    def _check_host(self, value: str | None) -> None:
+        if value is None:
+            raise WrongValueError("`request_headers` cannot remove Host: every request has one")
+        try:
+            fields.host_header(value)
+        except WrongValueError:
+            raise WrongValueError("`request_headers` gives a Host that is no host name") from None
 
     def _check_strip(self) -> None:
         if self.proxy is None:

@@ -5,6 +5,7 @@ import re
 from proxy.settings.problem import Problem
 
 _WIDEST = 160
+_LONG = 4000
 _PASSWORD_IN_URL = re.compile(r"(://[^:/@\s\"']*:)[^@\s\"']+(?=@)")
 _TELLTALE = r"(?:password|passwd|secret|token|api[_-]?key|authorization|cookie)"
 _SECRET_KEY = re.compile(_TELLTALE, re.IGNORECASE)
@@ -40,6 +41,9 @@ class Source:
 
     def _snippet(self, line: int, col: int) -> str:
         text = self.line(line)
+        if len(text) > _LONG:  # Nobody writes it by hand, and looking through it takes its time.
+            start = max(0, col - _LONG // 2)
+            text, col = text[start : start + _LONG], col - start
         begin = max(0, col - _WIDEST // 2) if len(text) > _WIDEST else 0
         shown = masked(text)[begin : begin + _WIDEST].expandtabs(1)
         if not shown.strip():

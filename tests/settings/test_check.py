@@ -3,6 +3,7 @@
 import yaml
 from hypothesis import given, strategies as st
 
+from proxy.settings.check import MOST_PROBLEMS
 from tests.settings.loading import SITE, lines, problems
 
 MANY = """\
@@ -76,6 +77,19 @@ sites:
 def test_what_is_missing_is_told_at_the_table_that_misses_it() -> None:
     text = f"upstreams:\n  app:\n    balance: ip_hash\n{SITE}"
     assert lines(text) == ["2:3: upstreams.app.servers: the key `servers` is missing"]
+
+
+def test_mistakes_beyond_what_anybody_reads_are_counted() -> None:
+    text = f"trusted_proxies: [{'x, ' * 1000}]\n{SITE}"
+    found = problems(text)
+    assert len(found) == MOST_PROBLEMS + 1
+    assert found[-1].message == f"{1000 - MOST_PROBLEMS} more mistakes"
+
+
+def test_unbuilt_features_beyond_that_are_counted_too() -> None:
+    routes = "".join(f"      - {{path: /{number}, files: x}}\n" for number in range(300))
+    found = problems(f"sites:\n  - hosts: [localhost]\n    routes:\n{routes}")
+    assert found[-1].message == "100 more mistakes"
 
 
 WORDS = (

@@ -18,6 +18,11 @@ def test_a_route_to_an_upstream() -> None:
     assert found.websocket.idle_timeout == 3600
 
 
+def test_a_host_for_the_upstream() -> None:
+    found = one("{path: /, proxy: app, request_headers: {Host: 'App.internal:8000'}}")
+    assert found.request_headers == {"Host": "App.internal:8000"}
+
+
 def test_a_route_with_everything() -> None:
     found = one(
         "{path: /api/, methods: [get, POST], headers: {X-A: 1}, proxy: app, strip_prefix: true,"
@@ -107,6 +112,8 @@ def test_redirects_and_fixed_answers() -> None:
         ("{path: /, respond: {content_type: html}}", "expected a media type"),
         ("{path: /, proxy: app, response_headers: {Connection: close}}", "the proxy itself"),
         ("{path: /, proxy: app, request_headers: {Content-Length: 3}}", "the proxy itself"),
+        ("{path: /, proxy: app, request_headers: {host: null}}", "cannot remove Host"),
+        ("{path: /, proxy: app, request_headers: {Host: a/b}}", "no host name"),
         ('{path: /, proxy: app, request_headers: {X: "a\\r\\nb"}}', "a header is one line"),
         ("{path: /x, proxy: app, strip_prefix: true}", "ends in /"),
         ("{path: /x/, proxy: app, strip_prefix: /y}", "never be cut"),

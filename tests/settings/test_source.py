@@ -19,6 +19,12 @@ def test_a_long_line_is_cut_around_the_place() -> None:
     assert line[caret.index("^") :].startswith("HERE")
 
 
+def test_a_monstrous_line_is_looked_at_around_the_place_only() -> None:
+    problem = Source("p", "password: x " * 100_000 + "HERE").problem((0, 1_200_000), "wrong")
+    assert len(problem.snippet) < 400
+    assert problem.col == 1_200_001
+
+
 def test_a_place_beyond_the_end_has_no_snippet() -> None:
     assert Source("p", "a").problem((7, 0), "wrong").snippet == ""
 
