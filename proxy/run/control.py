@@ -19,6 +19,8 @@ NAME = "control.sock"
 MOST_BYTES = 4 << 20
 """Of one answer: a status with some thousand certificates."""
 
+BACKLOG = 64
+
 Answer = dict[str, object]
 
 
@@ -79,7 +81,7 @@ def listen(folder: Path) -> socket.socket:
                 sock.bind(path)
             finally:
                 os.umask(before)
-        sock.listen(16)
+        sock.listen(BACKLOG)
     except OSError:
         sock.close()
         raise
