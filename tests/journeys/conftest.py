@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.journeys.running import RunningProxy, StartProxy, launch, wait_until_ready
+from tests.journeys.upstreams.server import Upstreams
 
 
 @pytest.fixture
@@ -34,3 +35,11 @@ def start_proxy() -> Iterator[StartProxy]:
     yield start
     for proxy in started:
         proxy.end()
+
+
+@pytest.fixture
+def upstreams() -> Iterator[Upstreams]:
+    """Make upstream servers, and end them with the test."""
+    made = Upstreams()
+    yield made
+    made.close()
