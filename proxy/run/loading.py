@@ -19,9 +19,6 @@ from proxy.settings.problem import Problem, SettingsError
 
 Pem = tuple[bytes, bytes]
 
-NAMELESS = "localhost"
-"""What a self-signed default site without hosts gets a certificate for."""
-
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -73,9 +70,10 @@ class _Reading:
         if site.tls != "self_signed" or not self._create:
             return None
         if not self.root:
-            names = [host for each in self._settings.sites for host in _names_to_sign(each)]
+            signed = [each for each in self._settings.sites if each.tls == "self_signed"]
+            names = [host for each in signed for host in each.hosts]
             self.root = str(ensure_root(self._state_dir, utc_now(), names).cert_path)
-        made = ensure_leaf(self._state_dir, _names_to_sign(site), utc_now())
+        made = ensure_leaf(self._state_dir, site.hosts, utc_now())
         return load_pair(made.cert_path, made.key_path)
 
     def _remark(self, site: Site, pair: CertificatePair) -> None:
@@ -89,11 +87,6 @@ class _Reading:
         if document is None:
             return Problem("", 0, 0, f"sites[{index}].tls", message)
         return document.problem(path, message)
-
-
-def _names_to_sign(site: Site) -> tuple[str, ...]:
-    """Return what the local CA certifies for a site; a default site may have no name of its own."""
-    return (site.hosts or (NAMELESS,)) if site.tls == "self_signed" else ()
 
 
 def _told(error: Exception) -> str:

@@ -1,0 +1,86 @@
+import pickle
+from pathlib import Path
+
+import pytest
+import trustme
+
+from proxy.run.loading import LoadError, load, unpickled
+
+TWO = """
+state_dir: ./state
+listen: {http: null, https: ":8443"}
+sites:
+  - hosts: [own.test, www.own.test]
+    tls: self_signed
+    routes: [{path: /, respond: 204}]
+  - hosts: [given.test]
+    tls: {cert: ./cert.pem, key: ./key.pem}
+    routes: [{path: /, respond: 204}]
+  - default: true
+    tls: {cert: ./cert.pem, key: ./key.pem}
+    routes: [{path: /, respond: 404}]
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "proxy.yaml"
+    path.write_text(TWO)
+    leaf = trustme.CA().issue_cert("given.test")
+    leaf.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    leaf.private_key_pem.write_to_path(tmp_path / "key.pem")
+    (tmp_path / "key.pem").chmod(0o600)
+    return path
+
+
+def test_every_site_has_its_certificate(config: Path) -> None:
+    loaded = load(str(config), {})
+    assert set(loaded.certificates) == {"own.test", "given.test", ""}
+    for ((chain, key),) in loaded.certificates.values():
+        assert chain.startswith(b"-----BEGIN CERTIFICATE-----")
+        assert b"PRIVATE KEY" in key
+    assert loaded.root == str(config.parent / "state" / "local-ca" / "root.pem")
+    assert Path(loaded.root).is_file()
+    again = load(str(config), {})
+    assert again.certificates == loaded.certificates, "made once"
+
+
+def test_keys_stay_out_of_sight(config: Path) -> None:
+    assert "PRIVATE" not in repr(load(str(config), {}))
+
+
+def test_a_look_leaves_no_trace(config: Path) -> None:
+    loaded = load(str(config), {}, create=False)
+    assert set(loaded.certificates) == {"given.test", ""}
+    assert loaded.root == ""
+    assert not (config.parent / "state").exists()
+
+
+def test_what_is_loaded_travels(config: Path) -> None:
+    loaded = load(str(config), {})
+    assert unpickled(pickle.dumps(loaded)) == loaded
+    with pytest.raises(TypeError):
+        unpickled(pickle.dumps("loaded"))
+
+
+def test_all_that_is_wrong_with_certificates_is_told_with_its_place(config: Path) -> None:
+    (config.parent / "cert.pem").unlink()
+    extra = "  - hosts: [c.test]\n    tls: {cert: ./c.pem, key: ./c.key}\n"
+    config.write_text(TWO + extra + "    routes: [{path: /, respond: 204}]\n")
+    with pytest.raises(LoadError) as told:
+        load(str(config), {})
+    text = str(told.value)
+    assert f"{config}:9:10: sites[1].tls: " in text
+    assert f"{config.parent}/c.pem: No such file" in text
+    assert "3 mistakes" in text
+
+
+def test_mistakes_in_the_file_come_first(config: Path) -> None:
+    config.write_text(TWO.replace("state_dir", "state_dirr"))
+    with pytest.raises(LoadError, match="did you mean `state_dir`"):
+        load(str(config), {})
+
+
+def test_what_clients_will_complain_of_is_remarked(config: Path) -> None:
+    config.write_text(TWO.replace("hosts: [given.test]", "hosts: [other.test]"))
+    assert any("other.test" in remark for remark in load(str(config), {}).remarks)
