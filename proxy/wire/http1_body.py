@@ -1,32 +1,54 @@
-"""Chunked bodies: plain chunks read here, everything else about them handed to h11.
+"""Chunked bodies (RFC 9112, 7.1), read as they come and framed afresh for whoever is next.
 
-Strategy. A body of plain chunks (`SIZE CRLF data CRLF`, and `0 CRLF CRLF` at the end) is by far
-the usual one. At the border of a chunk where anything else stands (an extension, trailers, a size
-written oddly) the rest of the body goes to `OddChunks`. So this half, too, may only say yes.
+Strategy. At the border of two chunks one expression reads the usual `CRLF SIZE CRLF`. What it does
+not match (a border that has not come whole, an extension, white space after the size) is looked at
+line by line, with bounds on all that is no data. Nothing of a border is forwarded: extensions are
+for one hop only, and sizes are written anew.
 """
 
 import re
 
 from proxy.errors import BadRequestError, BadResponseError
 from proxy.wire.events import END, MessageEnd
-from proxy.wire.http1_fallback import OddChunks
+from proxy.wire.http1_grammar import ANY_NAME, REQUEST_FIELDS, VALUE
 
 _FIRST = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n")
 _NEXT = re.compile(rb"\r\n([0-9A-Fa-f]{1,8})\r\n")
-_LONGEST = 12  # CRLF, eight digits, CRLF
+# Sixteen digits are 64 bits; so nginx and HAProxy have it. White space after the size breaks the
+# grammar, yet some servers pad sizes with it, and as nginx and h11 do we read over it.
+_ODD = re.compile(rf"([0-9A-Fa-f]{{1,16}})[ \t]*+(?:;{VALUE}+)?\r\n".encode())
+_TRAILERS = re.compile(rf"(?:{ANY_NAME}:{VALUE}+\r\n)++".encode())
+
+_MAX_LINE = 4 * 1024  # bytes of a chunk's line, as in Go's net/http
+_MAX_OVERHEAD = 16 * 1024  # bytes of extensions that no data makes up for, as in Go's net/http
+_MAX_TRAILERS = 16 * 1024
+_MAX_TRAILER_FIELDS = 100
+
+# Fields that mean something before the body is read must not come after it (RFC 9110, 6.5.1), nor
+# those that are cut out of heads: a server that merges trailers into the head would believe them.
+_NOT_IN_TRAILERS = frozenset(name.encode() for name in (
+    *REQUEST_FIELDS, "age", "authorization", "cache-control", "content-encoding", "content-range",
+    "content-type", "cookie", "date", "expires", "if-match", "if-modified-since", "if-none-match",
+    "if-range", "if-unmodified-since", "location", "max-forwards", "proxy-authenticate", "range",
+    "retry-after", "set-cookie", "trailer", "vary", "www-authenticate",
+))  # fmt: skip
 
 
 class ChunkedBody:
-    """Decodes one chunked body. After its end, `rest` holds the bytes that follow."""
+    """Decodes one chunked body. After its end, `rest` holds the bytes that follow.
 
-    __slots__ = ("_border", "_buffer", "_error", "_left", "_odd", "rest")
+    Never holds more than one unfinished line, or the trailers.
+    """
+
+    __slots__ = ("_border", "_buffer", "_error", "_in_trailers", "_left", "_overhead", "rest")
 
     def __init__(self, error: type[BadRequestError | BadResponseError]) -> None:
         self._error = error
         self._buffer = b""
         self._left = 0
         self._border = _FIRST
-        self._odd: OddChunks | None = None
+        self._overhead = 0
+        self._in_trailers = False
         self.rest = b""
 
     def receive(self, data: bytes) -> tuple[bytes, MessageEnd | None]:
@@ -35,13 +57,13 @@ class ChunkedBody:
         Raises:
             ProxyError: Of the class given at the start: the chunks are malformed.
         """
-        if self._odd is not None:
-            return self._receive_odd(self._odd, data)
         if self._left > len(data):
             self._left -= len(data)
             return data, None
         buffer = self._buffer + data if self._buffer else data
         self._buffer = b""
+        if self._in_trailers:
+            return b"", self._read_trailers(buffer)
         pieces: list[bytes] = []
         position = 0
         while True:
@@ -55,49 +77,65 @@ class ChunkedBody:
                 self._border = _NEXT
             border = self._border.match(buffer, position)
             if border is None:
-                return self._border_unknown(buffer, position, pieces)
+                border = self._odd_border(buffer, position)
+                if border is None:
+                    self._buffer = buffer[position:]
+                    return b"".join(pieces), None
             self._left = int(border[1], 16)
-            if not self._left:
-                return self._last_chunk(buffer, border, pieces)
             position = border.end()
+            if not self._left:
+                self._in_trailers = True
+                return b"".join(pieces), self._read_trailers(buffer[position:])
 
-    def _border_unknown(
-        self, buffer: bytes, position: int, pieces: list[bytes]
-    ) -> tuple[bytes, MessageEnd | None]:
-        """Wait for the rest of a chunk's head, or hand over to h11."""
-        rest = buffer[position:]
-        if len(rest) < _LONGEST and b"\n" not in rest[2:] and rest[:1] != b"\n":
-            self._buffer = rest
-            return b"".join(pieces), None
-        return self._hand_over(rest, pieces)
-
-    def _last_chunk(
-        self, buffer: bytes, border: re.Match[bytes], pieces: list[bytes]
-    ) -> tuple[bytes, MessageEnd | None]:
-        after = buffer[border.end() : border.end() + 2]
-        if after == b"\r\n":
-            self.rest = buffer[border.end() + 2 :]
-            return b"".join(pieces), END
-        rest = buffer[border.start() :]
-        if after in (b"", b"\r"):
-            self._buffer = rest
-            return b"".join(pieces), None
-        return self._hand_over(rest, pieces)
-
-    def _hand_over(self, rest: bytes, pieces: list[bytes]) -> tuple[bytes, MessageEnd | None]:
-        if self._border is _NEXT:  # the CRLF that ends the chunk before is ours to read
-            if rest[:2] != b"\r\n":
+    def _odd_border(self, buffer: bytes, position: int) -> re.Match[bytes] | None:
+        """Read a border that is not plain; None when it has not come whole."""
+        if self._border is _NEXT:
+            mark = buffer[position : position + 2]
+            if mark != b"\r\n"[: len(mark)]:
                 raise self._error("chunk longer than it said")
-            rest = rest[2:]
-        self._odd = OddChunks(self._error)
-        body, end = self._receive_odd(self._odd, rest)
-        return b"".join((*pieces, body)), end
+            position += 2
+        end = buffer.find(b"\n", position, position + _MAX_LINE) + 1
+        if not end:
+            if len(buffer) - position >= _MAX_LINE:
+                raise self._error("chunk extension too long")
+            return None
+        border = _ODD.fullmatch(buffer, position, end)
+        if border is None:
+            raise self._error("malformed chunk")
+        # As much beside the data as a chunk of sixteen bytes may have costs nothing; endless
+        # extensions around tiny chunks do (CVE-2023-39326).
+        overhead = self._overhead + (end - position) - 16 - 2 * int(border[1], 16)
+        self._overhead = max(0, overhead)
+        if overhead > _MAX_OVERHEAD:
+            raise self._error("too many chunk extensions")
+        return border
 
-    def _receive_odd(self, odd: OddChunks, data: bytes) -> tuple[bytes, MessageEnd | None]:
-        body, end = odd.receive(data)
-        if end is not None:
-            self.rest = odd.rest
-        return body, end
+    def _read_trailers(self, buffer: bytes) -> MessageEnd | None:
+        """Read what follows the last chunk; None when it has not come whole."""
+        if buffer[:2] == b"\r\n":
+            self.rest = buffer[2:]
+            return END
+        end = buffer.find(b"\r\n\r\n") + 2
+        if end > _MAX_TRAILERS or (end < 2 and len(buffer) > _MAX_TRAILERS):
+            raise self._error("trailers too large")
+        if end < 2:
+            if buffer.count(b"\n") != buffer.count(b"\r\n"):
+                raise self._error("bare LF in the trailers")
+            self._buffer = buffer
+            return None
+        block = buffer[:end]
+        if _TRAILERS.fullmatch(block) is None:
+            raise self._error("malformed trailers")
+        if block.count(b"\n") > _MAX_TRAILER_FIELDS:
+            raise self._error("too many trailers")
+        self.rest = buffer[end + 2 :]
+        lines = block.splitlines(keepends=True)
+        return MessageEnd(b"".join(line for line in lines if _may_trail(line)))
+
+
+def _may_trail(line: bytes) -> bool:
+    name = line.partition(b":")[0].lower()
+    return b"_" not in name and name not in _NOT_IN_TRAILERS
 
 
 def chunk(data: bytes) -> bytes:

@@ -140,7 +140,7 @@ class Http1Client:
             return data or None
         return self._end_early()
 
-    def _end_early(self) -> Event:
+    def _end_early(self) -> MessageEnd | None:
         """Tell the end of an answer without a body, once."""
         end, self._ended = self._ended, None
         return end
@@ -175,6 +175,8 @@ class Http1Client:
             return self._take_interim(head)
         self._persistent = head.keep_alive
         if self._head_request or head.status in (204, 304):
+            if head.status == 204 and (head.content_length or head.chunked):
+                self._persistent = False  # a body that must not be may yet come
             self._finish(END)
         elif head.chunked:
             self._chunks = ChunkedBody(BadResponseError)
@@ -191,8 +193,8 @@ class Http1Client:
 
     def _take_interim(self, head: ResponseHead) -> ResponseHead:
         if head.status == 101:
-            if not self._upgrade:
-                raise BadResponseError("101 to a request that asked for no upgrade")
+            if not self._upgrade or head.upgrade != "websocket":
+                raise BadResponseError("101 to a request that did not ask for that protocol")
             self.reading = _SWITCHED
             self._persistent = False
             return head
@@ -220,8 +222,9 @@ class Http1Client:
             raise BadResponseError("the answer's head is too large")
         if buffer[:5] != b"HTTP/"[: len(buffer)]:
             raise BadResponseError("the answer is not HTTP/1.1")
-        if b"\n\n" in buffer:
-            raise BadResponseError("lines that end in a bare LF")
+        begin = self._scanned
+        if buffer.count(b"\n", begin) != buffer.count(b"\r\n", max(0, begin - 1)):
+            raise BadResponseError("line that ends in a bare LF")
 
     def _next_piece(self) -> bytes | None:
         buffer = self._buffer

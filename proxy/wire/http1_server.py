@@ -24,10 +24,14 @@ from proxy.wire.http1_grammar import match_request
 _MEMO_ENTRIES = 8
 _MEMO_BYTES = 4096  # a longer head is not remembered
 _MAX_EMPTY_LINES = 4  # before a request line (RFC 9112, 2.2 asks for at least one)
+_LINE_BESIDE_TARGET = 32 + 10  # the longest method, two spaces and the version
 
 
 class HeadLimits(NamedTuple):
-    """Bounds on a request's head: bytes in all, fields, bytes of its target."""
+    """Bounds on a request's head: bytes in all, fields, bytes of its target.
+
+    nginx: 32 KB in four buffers, 8 KB a line, 1000 fields; HAProxy: 16 KB, 101 fields.
+    """
 
     size: int = 32 * 1024
     fields: int = 100
@@ -70,6 +74,7 @@ class Http1Server:
     __slots__ = (
         "_buffer",
         "_chunks",
+        "_empty_lines",
         "_ended",
         "_left",
         "_limits",
@@ -85,7 +90,8 @@ class Http1Server:
     def __init__(self, limits: HeadLimits) -> None:
         self._limits = limits
         self._buffer = b""
-        self._scanned = 0
+        self._scanned = 0  # where the search for a head's end goes on
+        self._empty_lines = 0  # counts while `_request` is None
         self._memo: dict[bytes, RequestHead] = {}
         self._request: RequestHead | None = None
         self._left = 0
@@ -120,6 +126,8 @@ class Http1Server:
             if reading is _CHUNKED:
                 return self._next_chunks()
         except BadRequestError:
+            if reading is _HEAD:
+                self._request = None  # the error's answer is none to the request before
             self.close()
             raise
         if reading is _CLOSED:
@@ -161,14 +169,17 @@ class Http1Server:
         return head
 
     def _skip_empty_line(self) -> RequestHead | None:
+        if self._request is not None:  # so that a head read costs no reset of the count
+            self._request = None
+            self._empty_lines = 0
         buffer = self._buffer
-        skipped = 0
-        while buffer[:2] == b"\r\n":
-            buffer = buffer[2:]
-            skipped += 1
-        if skipped > _MAX_EMPTY_LINES:
-            raise BadRequestError("empty lines in place of a request")
-        self._buffer = buffer
+        begin = 0
+        while buffer.startswith(b"\r\n", begin):
+            begin += 2
+            self._empty_lines += 1
+            if self._empty_lines > _MAX_EMPTY_LINES:
+                raise BadRequestError("empty lines in place of a request")
+        self._buffer = buffer = buffer[begin:]
         self._scanned = 0
         return self._next_head() if buffer else None
 
@@ -183,10 +194,14 @@ class Http1Server:
 
     def _check_size(self, raw: bytes) -> None:
         limits = self._limits
-        if len(raw) < limits.target and raw.count(b"\n") - 2 <= limits.fields:
+        if (
+            len(raw) <= limits.target
+            and len(raw) <= limits.size
+            and raw.count(b"\n") - 2 <= limits.fields
+        ):
             return
         line = raw.find(b"\r\n")
-        if line > limits.target + 32:  # a method, a version and two spaces beside the target
+        if raw.rfind(b" ", 0, line) - raw.find(b" ") - 1 > limits.target:
             raise BadRequestError("target too long", status=414)
         if len(raw) > limits.size:
             raise BadRequestError("head too large", status=431)
@@ -194,13 +209,23 @@ class Http1Server:
             raise BadRequestError("too many fields", status=431)
 
     def _check_unfinished(self, buffer: bytes) -> None:
-        """Refuse what can no longer become a good head, so that nobody waits for its end."""
-        if len(buffer) > self._limits.target + 32 and b"\r\n" not in buffer:
+        """Refuse what can no longer become a good head, so that nobody waits for its end.
+
+        Looks only at the request line and at what came since the last time.
+        """
+        longest = self._limits.target + _LINE_BESIDE_TARGET
+        line = buffer.find(b"\r\n", 0, longest + 2)
+        if line < 0 and len(buffer) >= longest + 2:
             raise BadRequestError("target too long", status=414)
         if len(buffer) > self._limits.size:
             raise BadRequestError("head too large", status=431)
-        if b"\n\n" in buffer or buffer[:1] < b"!" or buffer[:1] > b"~":
-            raise BadRequestError("not HTTP, or lines that end in a bare LF")
+        begin = self._scanned
+        if buffer.count(b"\n", begin) != buffer.count(b"\r\n", max(0, begin - 1)):
+            raise BadRequestError("line that ends in a bare LF")
+        if not b"!" <= buffer[:1] <= b"~" and buffer != b"\r":
+            raise BadRequestError("not HTTP")
+        if line >= 0 and not buffer.startswith(b" HTTP/", max(0, line - 9)):
+            raise BadRequestError("malformed request line")  # HTTP/0.9 among them
 
     def _next_piece(self) -> bytes | MessageEnd | None:
         if not self._left:
@@ -258,6 +283,8 @@ class Http1Server:
         request = self._request
         if self.reading is not _DONE:  # the rest of the request would be read as the next one
             self.keep_alive = False
+            if self.reading is _HEAD:  # an answer to half a head
+                request = self._request = None
         status = head.status
         length = head.content_length
         framing_line = b""
@@ -286,7 +313,8 @@ class Http1Server:
         framing = self.framing
         if framing is Framing.LENGTH:
             self._owed -= len(data)
-            return data
+            # Bytes beyond the length would be read as the next answer.
+            return data if self._owed >= 0 else data[: max(0, self._owed + len(data))]
         if framing is Framing.CHUNKED:
             return chunk(data) if data else b""
         return data if framing is Framing.CLOSE else b""
@@ -325,6 +353,7 @@ class Http1Server:
         self.reading = _CLOSED
         self.keep_alive = False
         self._buffer = b""
+        self._chunks = None
 
 
 def _status_line(head: ResponseHead) -> bytes:
