@@ -15,6 +15,9 @@ from collections.abc import Callable
 from proxy.net.channel import Channel, read_view
 
 _READ = 64 * 1024  # OpenSSL gives one record (16 KB) at a time; more does no harm
+# A BIO keeps the memory of the most it ever held, for as long as its connection lives. In slices of
+# two records an idle connection keeps 44 KB at most, for 3 % of a big body's time.
+_SLICE = 32 * 1024
 _HELLO = 16 * 1024  # bytes of a client's first flight kept for the log of a failed handshake
 
 _view = read_view()
@@ -33,7 +36,7 @@ class TlsChannel(Channel):
 
     __slots__ = (
         "_established",
-        "_in_pending",
+        "_goodbye",
         "_in_write",
         "_incoming",
         "_on_established",
@@ -61,6 +64,7 @@ class TlsChannel(Channel):
         self._wrap = wrap
         self._established = False
         self._ticket_waits = False
+        self._goodbye = False
         self._on_established: Callback | None = on_established
         self._on_failed: FailedCallback | None = on_failed
         self.hello = b""
@@ -82,16 +86,38 @@ class TlsChannel(Channel):
     def buffer_updated(self, nbytes: int) -> None:
         """Take ciphertext."""
         data = _view[:nbytes]
-        self._in_write(data)
-        if self._established:
-            self._read_plain()
-        else:
+        if not self._established:
             if len(self.hello) < _HELLO:
                 self.hello += data
+            self._in_write(data)
             self._shake_hands()
+        elif nbytes <= _SLICE:
+            self._in_write(data)
+            self._read_plain()
+        else:
+            # The session may close us, or use the shared buffer, while it takes a slice.
+            held = bytes(data)
+            for at in range(0, nbytes, _SLICE):
+                self._in_write(held[at : at + _SLICE])
+                self._read_plain()
 
     def _read_plain(self) -> None:
         """Read out everything that can be decrypted, and hand it on in one piece."""
+        plain, ended = self._decrypt()
+        if self._outgoing.pending:  # an answer to KeyUpdate, or the ticket
+            if self._ticket_waits:
+                self._ticket_waits = False
+            else:
+                self._flush()
+        session = self.session
+        if session is not None and plain:
+            session.data_received(plain)
+        if ended and self.session is not None:
+            self._goodbye = True
+            self.session.eof_received()
+
+    def _decrypt(self) -> tuple[bytes, bool]:
+        """Return what can be decrypted, and whether the peer said goodbye."""
         plain = b""
         pieces: list[bytes] | None = None
         ended = False
@@ -115,17 +141,7 @@ class TlsChannel(Channel):
             pass
         except ssl.SSLError:
             self.abort()
-            return
-        if self._outgoing.pending:  # an answer to KeyUpdate, or the ticket
-            if self._ticket_waits:
-                self._ticket_waits = False
-            else:
-                self._flush()
-        session = self.session
-        if session is not None and plain:
-            session.data_received(plain if pieces is None else b"".join(pieces))
-        if ended and self.session is not None:
-            self.session.eof_received()
+        return (plain if pieces is None else b"".join(pieces)), ended
 
     def _shake_hands(self) -> None:
         try:
@@ -168,6 +184,10 @@ class TlsChannel(Channel):
         if not self._established:
             self._fail(ConnectionError("closed during the handshake"))
             return False
+        if not self.tls.server_side and not self._goodbye:
+            # Somebody in between may have cut the answer short (RFC 8446, 6.1): not a clean end.
+            self.abort()
+            return False
         return super().eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -184,11 +204,21 @@ class TlsChannel(Channel):
         if transport is None or self.closing or not data:
             return
         try:
-            self._write(data)
+            if len(data) <= _SLICE:
+                self._write(data)
+                transport.write(self._out_read())
+            else:
+                transport.writelines(self._encrypt_slices(data))
         except ssl.SSLError:
             self.abort()
-            return
-        transport.write(self._out_read())
+
+    def _encrypt_slices(self, data: bytes) -> list[bytes]:
+        pieces = []
+        view = memoryview(data)
+        for at in range(0, len(data), _SLICE):
+            self._write(view[at : at + _SLICE])
+            pieces.append(self._out_read())
+        return pieces
 
     def _say_goodbye(self) -> None:
         """Put close_notify on the wire (RFC 8446, 6.1)."""
