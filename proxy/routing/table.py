@@ -78,6 +78,8 @@ class RouteTable:
 
     def _candidates(self, path: str) -> Iterator[tuple[Route, ...]]:
         """Yield the groups of routes for a path, the most particular first."""
+        if path == "*":  # OPTIONS asks about the server as a whole (RFC 9110, 9.3.7)
+            path = "/"
         group = self._exact.get(path)
         if group is not None:
             yield group

@@ -137,3 +137,9 @@ def test_longest_prefix_wins_whatever_the_order(prefixes: set[str], path: str) -
     table = RouteTable({}, {f"{each}/".replace("//", "/"): (route(each),) for each in prefixes})
     beneath = [each for each in prefixes if path.startswith(f"{each}/".replace("//", "/"))]
     assert label(table, asking(path)) == max(beneath, key=len, default=None)
+
+
+def test_options_asterisk_is_for_the_route_of_everything() -> None:
+    head = RequestHead("OPTIONS", "*", "HTTP/1.1")
+    assert label(TABLE, head) == "root"
+    assert label(BARE, head) is None
