@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from collections.abc import MutableMapping
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from proxy.certificates.durable import make_folder
 from proxy.clock import wall_time
 from proxy.net import listen
 from proxy.net.listen import ListenError, Listening
-from proxy.net.log_files import open_logs
+from proxy.net.log_files import Logs, open_logs
 from proxy.net.tls_contexts import TlsFront
 from proxy.run import control, notify, privileges
 from proxy.run.fleet import Fleet
@@ -85,6 +86,27 @@ def explained(error: OSError, force: InForce) -> str:
     return f"{where}: {error.strerror}"
 
 
+def prepare_files(force: InForce) -> tuple[Logs, socket.socket]:
+    """Return the supervisor's logs and the control socket, in a state folder that is there.
+
+    Raises:
+        StartError: Something is in the way, another proxy perhaps.
+    """
+    try:
+        if not force.state_dir.is_dir():
+            make_folder(force.state_dir)
+        hand_over_logs(force)
+        logs = open_logs(force.program.log)
+    except OSError as error:
+        raise StartError(explained(error, force)) from None
+    try:
+        return logs, control.listen(force.state_dir)
+    except (control.AlreadyRunningError, OSError) as error:
+        logs.close()
+        why = explained(error, force) if isinstance(error, OSError) else str(error)
+        raise StartError(why) from None
+
+
 def serve(path: str, environ: MutableMapping[str, str]) -> None:
     """Serve until told to end.
 
@@ -102,32 +124,13 @@ def serve(path: str, environ: MutableMapping[str, str]) -> None:
     privileges.raise_descriptor_limit()
     path = str(Path(path).absolute())
     force = made_ready(load(path, environ), 1, wall_time())
-    try:
-        if not force.state_dir.is_dir():
-            make_folder(force.state_dir)
-        hand_over_logs(force)
-        logs = open_logs(force.program.log)
-        if not force.state_dir.exists():
-            make_folder(force.state_dir)
-        own = control.listen(force.state_dir)
-    except control.AlreadyRunningError as error:
-        raise StartError(str(error)) from None
-    except OSError as error:
-        raise StartError(explained(error, force)) from None
+    logs, own = prepare_files(force)
     try:
         listening = listen_everywhere(force, handed)
         announce(force, listening)
         seats = seats_for(force.workers)
-        house = House(
-            path,
-            environ,
-            force,
-            listening,
-            own,
-            SharedState.create(seats),
-            TlsFront(),
-            Fleet(seats),
-        )
+        shared = SharedState.create(seats)
+        house = House(path, environ, force, listening, own, shared, TlsFront(), Fleet(seats))
         signals = SignalPipe()
         signals.install()
         Supervisor(house, signals, Notifier(environ), watchdog, logs.reopen).run()
