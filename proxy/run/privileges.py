@@ -69,7 +69,7 @@ def become(identity: Identity | None) -> None:
         os.setgroups(identity.groups)
         os.setresgid(identity.gid, identity.gid, identity.gid)
         os.setresuid(identity.uid, identity.uid, identity.uid)
-        if 0 in (*os.getresuid(), *os.getresgid()) and identity.gid != 0:
+        if {*os.getresuid()} != {identity.uid} or {*os.getresgid()} != {identity.gid}:
             raise PrivilegeError(f"could not give up root for {identity.name}")
     ctypes.CDLL(None).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 

@@ -183,18 +183,17 @@ class Supervisor:
             self._hear(child)  # its last words
         if not child.deaf:
             self._selector.unregister(child.link.fileno())
-        expected = child.state is State.DRAINING and not child.killed_for
         wait = self._fleet.buried(child, monotonic())
         if child.kind is Kind.WORKER:
             self._house.shared.clear(child.seat)
-        how = ended_how(code)
-        if expected:
-            logger.info("%s has ended", child.name)
+        why = f"it {child.killed_for}" if child.killed_for else child.failure or ended_how(code)
+        if child.state is State.DRAINING:
+            logger.info("%s has ended%s", child.name, f": {why}" if child.killed_for else "")
         elif self._booting and not self._stops:
-            self._give_up(f"{child.name} failed to start: {child.failure or how}")
+            self._give_up(f"{child.name} failed to start: {why}")
         else:
             again = f"; another starts in {wait:.0f} s" if wait else ""
-            logger.error("%s %s%s", child.name, child.failure or how, again)
+            logger.error("%s is gone: %s%s", child.name, why, again)
 
     # Signals and questions.
 
@@ -269,9 +268,9 @@ class Supervisor:
 def ended_how(code: int) -> str:
     """Return how a process ended, from its exit code or the signal that ended it, below 0."""
     if code >= 0:
-        return f"ended with exit code {code}"
+        return f"it ended with exit code {code}"
     try:
         name = signal.Signals(-code).name
     except ValueError:
         name = f"signal {-code}"
-    return f"was killed by {name}"
+    return f"it was killed by {name}"

@@ -176,7 +176,7 @@ def test_a_killed_worker_is_replaced(start_proxy: StartProxy, tmp_path: Path) ->
     after = worker_pids(proxy)
     assert survivor in after
     assert victim not in after
-    assert f"worker 0 (pid {victim}) was killed by SIGKILL" in proxy.log()
+    assert f"worker 0 (pid {victim}) is gone: it was killed by SIGKILL" in proxy.log()
     assert proxy.stop() == 0
 
 

@@ -219,9 +219,9 @@ def test_the_watchdog_is_fed_as_often_as_it_asks(watched: Watched) -> None:
 @pytest.mark.parametrize(
     ("code", "text"),
     [
-        (0, "ended with exit code 0"),
-        (-9, "was killed by SIGKILL"),
-        (-99, "was killed by signal 99"),
+        (0, "it ended with exit code 0"),
+        (-9, "it was killed by SIGKILL"),
+        (-99, "it was killed by signal 99"),
     ],
 )
 def test_an_end_is_told_in_words(code: int, text: str) -> None:
