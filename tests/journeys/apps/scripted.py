@@ -32,43 +32,50 @@ class Conversation:
         self.number = 0
         self.over = False
 
-    def read_request(self) -> bool:
-        """Take the next request, and tell whether there was one."""
+    def read_head(self) -> bool:
+        """Take the next request's head, and tell whether there was one."""
         if not self._read_until(b"\r\n\r\n"):
             return False
         self.head, _, self._held = self._held.partition(b"\r\n\r\n")
         self.head += b"\r\n\r\n"
         self.number += 1
-        length = _LENGTH.search(self.head)
-        if length is not None:
-            while len(self._held) < int(length[1]) and self._fill():
-                pass
-            self.body, self._held = self._held[: int(length[1])], self._held[int(length[1]) :]
-        elif b"\r\ntransfer-encoding: chunked\r\n" in self.head.lower():
-            self.body = self._read_chunks()
-        else:
-            self.body = b""
         return True
 
-    def _read_chunks(self) -> bytes:
-        """Return the raw bytes up to the empty line behind the last chunk."""
-        raw = b""
-        while self._read_until(b"\r\n"):
-            line, _, self._held = self._held.partition(b"\r\n")
+    def read_body(self) -> bool:
+        """Take its body, and tell whether it was whole."""
+        length = _LENGTH.search(self.head)
+        self.body = b""
+        if length is not None:
+            return self._take(int(length[1]))
+        if b"\r\ntransfer-encoding: chunked\r\n" in self.head.lower():
+            return self._take_chunks()
+        return True
+
+    def _take(self, size: int) -> bool:
+        while len(self._held) < size:
+            if not self._fill():
+                return False
+        self.body += self._held[:size]
+        self._held = self._held[size:]
+        return True
+
+    def _take_chunks(self) -> bool:
+        """Take the raw bytes up to the empty line behind the last chunk."""
+        size = -1
+        while size:
+            if not self._read_until(b"\r\n"):
+                return False
+            line = self._held.partition(b"\r\n")[0]
             size = int(line.partition(b";")[0], 16)
-            raw += line + b"\r\n"
-            while size and len(self._held) < size + 2 and self._fill():
-                pass
-            if not size:
-                break
-            raw += self._held[: size + 2]
-            self._held = self._held[size + 2 :]
-        while self._read_until(b"\r\n"):
-            line, _, self._held = self._held.partition(b"\r\n")
-            raw += line + b"\r\n"
-            if not line:
-                break
-        return raw
+            if not self._take(len(line) + 2 + (size + 2 if size else 0)):
+                return False
+        line = b"trailers"
+        while line:
+            if not self._read_until(b"\r\n"):
+                return False
+            line = self._held.partition(b"\r\n")[0]
+            self._take(len(line) + 2)
+        return True
 
     def _read_until(self, mark: bytes) -> bool:
         while mark not in self._held:
@@ -127,7 +134,7 @@ class ScriptedUpstream:
     Attributes:
         script: Called in a thread of the connection's own, after the request's body.
         heads: Of all requests since `begin`.
-        bodies: The same.
+        bodies: Of all those that became whole.
         connections: How many were opened since `begin`.
     """
 
@@ -178,8 +185,10 @@ class ScriptedUpstream:
             self._sockets.append(sock)
         with contextlib.closing(sock):
             conversation = Conversation(sock)
-            while not conversation.over and conversation.read_request():
+            while not conversation.over and conversation.read_head():
                 self.heads.append(conversation.head)
+                if not conversation.read_body():
+                    return
                 self.bodies.append(conversation.body)
                 self.script(conversation)
 
