@@ -32,6 +32,10 @@ _OUR_OWN = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, e
 _TICK = 0.25  # seconds between tries while nobody can be reached
 
 
+class _UntrustedError(UpstreamError):
+    """A server is there, and its certificate is not to be trusted: waiting does not mend that."""
+
+
 class Waiter(Protocol):
     """Who wants a connection.
 
@@ -62,6 +66,7 @@ class LivePool:
         "_resolver",
         "_scout",
         "_timer",
+        "_trouble",
         "_waiting",
         "_watches",
         "connections",
@@ -98,6 +103,7 @@ class LivePool:
         self._scout: Waiter | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
+        self._trouble: UpstreamError | None = None  # of the last try to connect
         self._contexts: ssl.SSLContext | None = None
         if any(server.scheme == "https" for server in plan.servers):
             self._contexts = client_context(
@@ -175,7 +181,9 @@ class LivePool:
             return
         except OSError as error:  # ssl's errors are OSErrors, too
             reason = explain(error) if isinstance(error, ssl.SSLError) else _reason(error)
-            self._failed(peer, waiter, UpstreamError(502, f"{peer.label}: {reason}"), error)
+            untrusted = isinstance(error, ssl.SSLCertVerificationError)
+            kind = _UntrustedError if untrusted else UpstreamError
+            self._failed(peer, waiter, kind(502, f"{peer.label}: {reason}"), error)
             return
         connection = UpstreamConnection(channel, peer, self)
         channel.session = connection
@@ -230,6 +238,7 @@ class LivePool:
         self, peer: Peer, waiter: Waiter, error: UpstreamError, cause: OSError | None = None
     ) -> None:
         peer.active -= 1
+        self._trouble = error
         if cause is None or cause.errno not in _OUR_OWN:
             self.group.failed(peer, monotonic())
         if not peer.server.unix_path:
@@ -245,8 +254,13 @@ class LivePool:
         refusing = self.group.verdict(now, waiter.tried) is Availability.REFUSING
         if not waiter.wait_until:
             waiter.wait_until = now + (self.plan.hold if refusing else self.plan.queue_timeout)
+        if waiter.tried and isinstance(self._trouble, _UntrustedError):
+            waiter.not_connected(self._trouble, None)
+            return
         if waiter.wait_until <= now:
             detail = "no server can be reached" if refusing else "every server is busy"
+            if refusing and self._trouble is not None:
+                detail += f" ({self._trouble.detail})"
             waiter.not_connected(UpstreamError(503, f"{self.plan.name}: {detail}"), None)
             return
         if waiter.tried:  # a scout comes back to its place at the front

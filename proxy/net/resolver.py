@@ -14,6 +14,7 @@ There is no standing task: a timer wakes for the name that is due next.
 """
 
 import asyncio
+import encodings.idna  # noqa: F401 - getaddrinfo wants it, and later it may be out of a worker's reach
 import ipaddress
 import logging
 import socket
