@@ -251,7 +251,8 @@ class LivePool:
 
     def _queue(self, waiter: Waiter, now: float) -> None:
         """Let a request wait: for a free connection, or for anybody to be there at all."""
-        refusing = self.group.verdict(now, waiter.tried) is Availability.REFUSING
+        # READY is who waited until now for somebody that may be tried again, and does not answer.
+        refusing = self.group.verdict(now, waiter.tried) is not Availability.SATURATED
         if not waiter.wait_until:
             waiter.wait_until = now + (self.plan.hold if refusing else self.plan.queue_timeout)
         if waiter.tried and isinstance(self._trouble, _UntrustedError):
