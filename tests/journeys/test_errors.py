@@ -20,7 +20,7 @@ from tests.journeys.running import PATIENCE, RunningProxy, eventually, free_port
 CONFIG = """
 user: null
 log: {access: {format: json}, error: {level: debug}}
-timeouts: {request_header: 2s, body_idle: 2s, keep_alive: 2s}
+timeouts: {request_header: 2s, body_idle: 2s, keep_alive: 2s, write_idle: 2s}
 limits: {body: 1MB}
 upstreams:
   scripted: {servers: ["http://127.0.0.1:${SCRIPTED}"], timeouts: {response: 2s, idle: 2s}}
@@ -353,6 +353,8 @@ def stall(conversation: Conversation) -> None:
         conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
     elif conversation.head.startswith(b"GET /silent "):
         conversation.read_head()
+    elif conversation.head.startswith(b"GET /large "):
+        conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: 8000000\r\n\r\n" + b"x" * 8_000_000)
     else:
         conversation.send(OK)
 
@@ -368,7 +370,10 @@ SLOW = {
 
 
 def test_slow_clients_are_told_so(proxy: RunningProxy, upstream: ScriptedUpstream) -> None:
+    upstream.script = stall
     with ExitStack() as stack:
+        deaf = stack.enter_context(RawClient(proxy, small=True))
+        deaf.send(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
         clients = {name: stack.enter_context(RawClient(proxy)) for name in SLOW}
         idle = stack.enter_context(RawClient(proxy))
         for name, (_, request) in SLOW.items():
@@ -379,7 +384,9 @@ def test_slow_clients_are_told_so(proxy: RunningProxy, upstream: ScriptedUpstrea
                 assert clients[name].answer().status == status, name
             assert clients[name].rest() == (b"", True), name
         assert idle.rest() == (b"", True)
-    assert not upstream.bodies
+        eventually(lambda: "GET /large HTTP/1.1" in proxy.output())
+        assert deaf.rest()[1] is False
+    assert len(upstream.bodies) == 1, "none but that of the large answer became whole"
 
 
 def test_slow_upstreams(proxy: RunningProxy, upstream: ScriptedUpstream) -> None:
@@ -433,6 +440,29 @@ def test_a_full_upstream(
         go_on.set()
         assert client.answer().status == 200
         assert second.answer().status == 200
+
+
+def test_a_client_that_leaves_the_queue(
+    client: RawClient, proxy: RunningProxy, upstream: ScriptedUpstream
+) -> None:
+    go_on = threading.Event()
+
+    def script(conversation: Conversation) -> None:
+        assert go_on.wait(PATIENCE)
+        conversation.send(OK)
+
+    upstream.script = script
+    client.send(b"GET /single/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    eventually(lambda: len(upstream.heads) == 1)
+    with RawClient(proxy) as leaving, RawClient(proxy) as staying:
+        leaving.send(b"GET /single/leaving HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        staying.send(b"GET /single/staying HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        leaving.close()
+        eventually(lambda: "/single/leaving" in proxy.output())
+        go_on.set()
+        assert client.answer().status == 200
+        assert staying.answer().status in (200, 503), "unless it waited too long for the log"
+    assert not [head for head in upstream.heads if b"leaving" in head]
 
 
 # Upstreams that break the rules.

@@ -400,6 +400,65 @@ def test_an_upstream_that_closes_costs_the_client_nothing(
     assert len(upstream.heads) == 3
 
 
+def die_on_reuse(conversation: Conversation) -> None:
+    """Close as soon as a second request comes, as a server does whose patience just ended."""
+    if conversation.number == 1:
+        conversation.send(OK)
+    else:
+        conversation.close()
+
+
+def test_a_kept_alive_connection_that_dies_costs_a_get_nothing(
+    client: RawClient, upstream: ScriptedUpstream
+) -> None:
+    upstream.says(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    client.ask("GET /last-of-the-others")
+    upstream.begin()
+    upstream.script = die_on_reuse
+    for number in range(4):
+        assert client.ask(f"GET /{number}").body == b"ok"
+    assert client.ask("PUT /put", "Content-Length: 3", body=b"abc").body == b"ok"
+    assert upstream.bodies[-2:] == [b"abc", b"abc"], "idempotent, and its body was kept"
+
+
+def test_a_post_is_never_sent_twice(client: RawClient, upstream: ScriptedUpstream) -> None:
+    upstream.script = die_on_reuse
+    for _ in range(3):
+        client.ask("GET /")  # leaves a connection that will die
+        upstream.heads.clear()
+        answer = client.ask("POST /", "Content-Length: 3", body=b"abc")
+        assert answer.status in (200, 502)
+        assert len(upstream.heads) == 1
+    answer = client.ask("POST /", "Idempotency-Key: 1", "Content-Length: 3", body=b"abc")
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 5000000", "Transfer-Encoding: chunked"])
+def test_an_answer_may_come_before_the_request_is_whole(
+    proxy: RunningProxy, upstream: ScriptedUpstream, framing: str
+) -> None:
+    """Who refuses an upload early is heard, and the connection it came by serves nobody else."""
+
+    def script(conversation: Conversation) -> None:
+        if conversation.head.startswith(b"POST "):
+            conversation.send(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno")
+        else:
+            conversation.send(OK)
+
+    upstream.on_head = upstream.script = script
+    with RawClient(proxy) as client:
+        client.send(f"POST /streamed/ HTTP/1.1\r\nHost: localhost\r\n{framing}\r\n\r\n".encode())
+        client.send(b"1000\r\n" + b"x" * 4096)
+        answer = client.answer()
+        assert (answer.status, answer.body) == (401, b"no")
+        assert answer["connection"] == "close"
+        assert client.rest() == (b"", True)
+    upstream.on_head = None
+    with RawClient(proxy) as client:
+        for _ in range(3):
+            assert client.ask("GET /streamed/").body == b"ok"
+
+
 # Sites and routes.
 
 

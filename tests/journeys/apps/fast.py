@@ -62,17 +62,15 @@ async def status(code: int) -> Response:
 
 
 @application.get("/download")
-async def download(size: int) -> StreamingResponse:
+async def download(request: Request, size: int) -> StreamingResponse:
     async def body() -> AsyncIterator[bytes]:
         counts["sent"] = 0
-        try:
-            for piece in pieces(size):
-                yield piece
-                counts["sent"] += len(piece)
-            counts["downloaded"] += 1
-        except asyncio.CancelledError:
-            counts["downloads cancelled"] += 1
-            raise
+        for piece in pieces(size):
+            yield piece
+            counts["sent"] += len(piece)
+            if counts["sent"] % (1024 * 1024) == 0 and await request.is_disconnected():
+                counts["downloads given up"] += 1
+                return
 
     return StreamingResponse(body(), headers={"Content-Length": str(size)})
 

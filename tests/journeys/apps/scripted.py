@@ -133,6 +133,7 @@ class ScriptedUpstream:
 
     Attributes:
         script: Called in a thread of the connection's own, after the request's body.
+        on_head: Called before the body, if it is not None.
         heads: Of all requests since `begin`.
         bodies: Of all those that became whole.
         connections: How many were opened since `begin`.
@@ -150,6 +151,7 @@ class ScriptedUpstream:
     def begin(self) -> None:
         """Forget what was; said before each test."""
         self.script: Script = answer_ok
+        self.on_head: Script | None = None
         self.heads: list[bytes] = []
         self.bodies: list[bytes] = []
         self.connections = 0
@@ -187,6 +189,8 @@ class ScriptedUpstream:
             conversation = Conversation(sock)
             while not conversation.over and conversation.read_head():
                 self.heads.append(conversation.head)
+                if self.on_head is not None:
+                    self.on_head(conversation)
                 if not conversation.read_body():
                     return
                 self.bodies.append(conversation.body)

@@ -29,7 +29,7 @@ async def converse(what: str, scope: Scope, receive: Receive, send: Send) -> Non
         headers = [
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
         ]
-        told = {"scheme": scope["scheme"], "path": scope["path"], "headers": headers}
+        told = {"path": scope["path"], "headers": headers}
         await send({"type": "websocket.send", "text": json.dumps(told)})
     elif what == "farewell":
         await send({"type": "websocket.close", "code": 4002, "reason": "enough"})

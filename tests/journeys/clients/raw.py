@@ -121,10 +121,18 @@ class RawClient:
 
     def read(self, size: int) -> bytes:
         """Return exactly so many bytes."""
-        while len(self._held) < size:
-            self._fill()
-        found, self._held = self._held[:size], self._held[size:]
-        return found
+        pieces = [self._held]
+        missing = size - len(self._held)
+        self._held = b""
+        while missing > 0:
+            try:
+                pieces.append(self.piece())
+            except CutShortError as error:
+                raise CutShortError(b"".join([*pieces, error.held])) from None
+            missing -= len(pieces[-1])
+        found = b"".join(pieces)
+        self._held = found[size:]
+        return found[:size]
 
     def read_until(self, mark: bytes) -> bytes:
         """Return what comes up to and with a mark."""
@@ -205,8 +213,9 @@ class RawClient:
         """Wait for the end of the connection, and tell that nothing came before it."""
         return self.rest()[0] == b""
 
-    def close_writing(self) -> None:
-        """Close our direction of the TCP connection."""
+    def end_writing(self) -> None:
+        """Close our direction of a plain connection in order, and go on listening."""
+        assert not isinstance(self._sock, ssl.SSLSocket)
         self._sock.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
