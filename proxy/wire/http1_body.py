@@ -17,6 +17,7 @@ _NEXT = re.compile(rb"\r\n([0-9A-Fa-f]{1,8})\r\n")
 # Sixteen digits are 64 bits; so nginx and HAProxy have it. White space after the size breaks the
 # grammar, yet some servers pad sizes with it, and as nginx and h11 do we read over it.
 _ODD = re.compile(rf"([0-9A-Fa-f]{{1,16}})[ \t]*+(?:;{VALUE}+)?\r\n".encode())
+_ODD_BEGUN = re.compile(rb"[0-9A-Fa-f]{0,16}+(?:[ \t;\r]|\Z)")
 _TRAILERS = re.compile(rf"(?:{ANY_NAME}:{VALUE}+\r\n)++".encode())
 
 _MAX_LINE = 4 * 1024  # bytes of a chunk's line, as in Go's net/http
@@ -98,6 +99,8 @@ class ChunkedBody:
         if not end:
             if len(buffer) - position >= _MAX_LINE:
                 raise self._error("chunk extension too long")
+            if _ODD_BEGUN.match(buffer, position) is None:
+                raise self._error("malformed chunk")
             return None
         border = _ODD.fullmatch(buffer, position, end)
         if border is None:

@@ -46,7 +46,7 @@ REQUEST_FIELDS = (
     "host", "connection", "content-length", "transfer-encoding", "upgrade", "expect", "te",
     *_HOP_BY_HOP, *_FORWARDING,
 )  # fmt: skip
-_RESPONSE_FIELDS = (
+RESPONSE_FIELDS = (
     "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection",
     "upgrade", "te", "x-accel-buffering", "x-accel-expires", "x-accel-limit-rate",
     "x-accel-charset", "x-accel-redirect",
@@ -75,7 +75,7 @@ def _finder(names: tuple[str, ...]) -> re.Pattern[bytes]:
 
 
 _find_request_fields = _finder(REQUEST_FIELDS).finditer
-_find_response_fields = _finder(_RESPONSE_FIELDS).finditer
+_find_response_fields = _finder(RESPONSE_FIELDS).finditer
 
 # The head of nearly every request of a browser: Host first, perhaps `Connection: keep-alive`, and
 # of all other fields none that a proxy acts on. One match reads it, and no line is looked at again.

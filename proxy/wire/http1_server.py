@@ -322,11 +322,12 @@ class Http1Server:
     def finish(self, trailers: bytes = b"") -> bytes:
         """End the answer: return what is still to send, and make ready for the next request.
 
-        An answer that owes bytes of its Content-Length closes the connection: that is how the
-        client sees that it was cut short.
+        An answer that was not begun, or owes bytes of its Content-Length, closes the connection:
+        that is how the client sees that it was cut short.
         """
-        last = last_chunk(trailers) if self.framing is Framing.CHUNKED else b""
-        if self.framing is Framing.LENGTH and self._owed:
+        framing = self.framing
+        last = last_chunk(trailers) if framing is Framing.CHUNKED else b""
+        if framing is Framing.IDLE or (framing is Framing.LENGTH and self._owed):
             self.keep_alive = False
         self.framing = Framing.IDLE
         if self.keep_alive and self.reading is _DONE:
