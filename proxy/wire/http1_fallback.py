@@ -16,15 +16,18 @@ import h11
 
 from proxy.errors import BadRequestError, BadResponseError
 from proxy.message.authority import split_authority
+from proxy.message.edit import either_case
 from proxy.message.head import RequestHead, ResponseHead
 from proxy.wire.http1_grammar import interpret_request, interpret_response
 
-# A CR or LF without its other half, a line that begins with white space (obs-fold), and control
-# bytes. An answer may keep the harmless ones of these: it comes from a server of our own side, and
-# RFC 9110, 5.5 allows it.
-_FORBIDDEN = re.compile(rb"(?<!\r)\n|\r(?!\n)|\n[ \t]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_FORBIDDEN_IN_ANSWER = re.compile(rb"(?<!\r)\n|\r(?!\n)|\n[ \t]|[\x00\x0b\x0c]")
-_FRAMING = re.compile(rb"(?<=\n)(?i:content-length|transfer-encoding):[^\n]*\n")
+# Lines that end in CRLF, hold no control byte and are not folded (the next one does not begin with
+# white space). An answer may hold the harmless ones of these bytes: it comes from a server of our
+# own side, and RFC 9110, 5.5 lets a recipient keep them.
+_REQUEST_LINES = re.compile(rb"(?:[\t\x20-\x7e\x80-\xff]++\r\n(?![ \t]))*+\r\n")
+_ANSWER_LINES = re.compile(rb"(?:[^\x00\n\x0b\x0c\r]++\r\n(?![ \t]))*+\r\n")
+_FRAMING = re.compile(  # from the LF before to the CR at the end
+    rf"\n(?:{either_case('content-length')}|{either_case('transfer-encoding')}):[^\n]*".encode()
+)
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}")
 _ABSOLUTE = re.compile(r"(?i:https?)://([^/?#]*)([^#]*)")
 _VERSIONS = {b"1.1": "HTTP/1.1", b"1.0": "HTTP/1.0"}
@@ -42,7 +45,7 @@ def read_request(raw: bytes) -> RequestHead:
     Raises:
         BadRequestError: It is not HTTP/1.x, or no hop may forward it.
     """
-    if _FORBIDDEN.search(raw):
+    if _REQUEST_LINES.fullmatch(raw) is None:
         raise BadRequestError("bare CR or LF, a control byte or a folded line in the head")
     machine = h11.Connection(h11.SERVER, max_incomplete_event_size=len(raw) + 1)
     try:
@@ -51,7 +54,7 @@ def read_request(raw: bytes) -> RequestHead:
     except h11.RemoteProtocolError:  # its text repeats the line, which may hold a secret
         raise BadRequestError("malformed request line or field, or not one Host") from None
     if not isinstance(event, h11.Request):
-        raise BadRequestError("malformed head")
+        raise BadRequestError("not a whole head")
     version = _VERSIONS.get(event.http_version)
     if version is None:
         raise BadRequestError("unknown HTTP version", status=505)
@@ -63,7 +66,7 @@ def read_request(raw: bytes) -> RequestHead:
     target, fields = _origin_form(method, event.target.decode("ascii"), fields)
     block = b"".join(b"%b: %b\r\n" % field for field in fields)
     framing = b"".join(_FRAMING.findall(raw))
-    return interpret_request(method, target, version, b"\n" + framing + block + b"\r\n", 1)
+    return interpret_request(method, target, version, b"%b\n%b\r\n" % (framing, block), 1)
 
 
 def _origin_form(
@@ -98,7 +101,7 @@ def read_response(raw: bytes) -> ResponseHead:
     Raises:
         BadResponseError: It is not HTTP/1.x, or no hop may forward it.
     """
-    if _FORBIDDEN_IN_ANSWER.search(raw):
+    if _ANSWER_LINES.fullmatch(raw) is None:
         raise BadResponseError("bare CR, LF or NUL, or a folded line, in the answer's head")
     machine = h11.Connection(h11.CLIENT, max_incomplete_event_size=len(raw) + 1)
     machine.send(_ANY_REQUEST)
@@ -109,12 +112,13 @@ def read_response(raw: bytes) -> ResponseHead:
     except h11.RemoteProtocolError:
         raise BadResponseError("malformed status line or field in the answer") from None
     if not isinstance(event, h11.Response | h11.InformationalResponse):
-        raise BadResponseError("malformed answer")
+        raise BadResponseError("not a whole head in the answer")
     if event.http_version not in _VERSIONS:
         raise BadResponseError("answer in an unknown HTTP version")
     head = ResponseHead(event.status_code, event.reason.decode("latin-1"))
     head.keep_alive = event.http_version == b"1.1"
     block = b"".join(b"%b: %b\r\n" % field for field in event.headers.raw_items())
-    raw = b"\n" + b"".join(_FRAMING.findall(raw)) + block + b"\r\n"
-    interpret_response(head, raw, 1, http10=event.http_version == b"1.0")
+    framing = b"".join(_FRAMING.findall(raw))
+    written = b"%b\n%b\r\n" % (framing, block)
+    interpret_response(head, written, 1, http10=event.http_version == b"1.0")
     return head

@@ -138,9 +138,9 @@ def test_an_underscore_does_not_make_a_host() -> None:
     ],
 )
 def test_absolute_form(target: str, written: str, authority: str) -> None:
-    head = read_request(request(first=f"GET {target} HTTP/1.1"))
+    head = read_request(request("A: 1", first=f"GET {target} HTTP/1.1"))
     assert (head.target, head.authority) == (written, authority)
-    assert head.block == b""
+    assert head.block == b"A: 1\r\n"
 
 
 def test_absolute_form_without_path_asks_for_options_of_the_server() -> None:
