@@ -628,6 +628,17 @@ def test_bytes_after_an_answer_poison_nobody(
         assert first.ask(f"GET {path}").body == b"me"
 
 
+def test_a_body_in_answer_to_head_poisons_nobody(
+    proxy: RunningProxy, upstream: ScriptedUpstream
+) -> None:
+    upstream.says(OK)
+    with RawClient(proxy) as first, RawClient(proxy) as second:
+        for _ in range(3):
+            assert first.ask("HEAD /").status == 200
+            assert second.ask("GET /").body == b"ok"
+            assert first.ask("GET /").body == b"ok"
+
+
 def test_bytes_that_nobody_asked_for_poison_nobody(
     proxy: RunningProxy, upstream: ScriptedUpstream
 ) -> None:

@@ -426,6 +426,21 @@ def test_what_asks_for_no_websocket_is_given_none(
     assert b"\r\nupgrade:" not in upstream.heads[0].lower()
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [b"", b"Upgrade: h2c\r\nConnection: Upgrade\r\n", b"Connection: Upgrade\r\n"],
+    ids=["nothing", "something else", "no name"],
+)
+def test_an_upstream_that_switches_to_something_else(
+    proxy: RunningProxy, upstream: ScriptedUpstream, lines: bytes
+) -> None:
+    """RFC 9110, 7.8: only to what the client asked for."""
+    upstream.says(b"HTTP/1.1 101 Switching Protocols\r\n" + lines + b"\r\n")
+    with RawClient(proxy) as client:
+        client.send(handshake())
+        assert client.answer().status == 502
+
+
 def test_pings_and_masks_pass_as_they_are(proxy: RunningProxy, upstream: ScriptedUpstream) -> None:
     got: list[bytes] = []
 
