@@ -144,6 +144,7 @@ def test_a_wrong_file_disturbs_nobody(start_proxy: StartProxy, tmp_path: Path) -
         eventually(lambda: proxy.log().count("the old configuration stays in force") > before)
         load.wait_for(30)
     assert load.failures == []
+    proxy.rewrite(config(respond("two")))
     assert generation(proxy) == 1
     assert ask(proxy.https_port, tls=trusting(proxy.ca_file)).text == "one"
 
