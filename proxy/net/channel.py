@@ -90,11 +90,15 @@ class Channel(asyncio.BufferedProtocol):
         """Hand on what was read."""
         if self.session is not None:
             self.session.data_received(bytes(_view[:nbytes]))
+        else:  # nobody asked for these bytes, and nobody would miss them
+            self.abort()
 
     def eof_received(self) -> bool:
         """Tell the session; keep the transport open so that it may still write."""
-        if self.session is not None:
-            self.session.eof_received()
+        if self.session is None:
+            self.closing = True
+            return False
+        self.session.eof_received()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -157,7 +161,7 @@ class Channel(asyncio.BufferedProtocol):
             self.transport.abort()
 
     def cut(self) -> None:
-        """Close after what was written went out, without TLS's goodbye: the end is not a clean one."""
+        """Close after what was written went out, without TLS's goodbye: no clean end."""
         self.closing = True
         if self.transport is not None:
             self.transport.close()
@@ -169,6 +173,11 @@ class Channel(asyncio.BufferedProtocol):
             if sock is not None and sock.family != socket.AF_UNIX:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         self.abort()
+
+    @property
+    def lost(self) -> bool:
+        """True once closing began, from whichever side: nothing that is written will arrive."""
+        return self.closing or self.transport is None or self.transport.is_closing()
 
     def expire(self, now: float) -> None:
         """The sweep found the deadline behind."""

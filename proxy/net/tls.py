@@ -35,6 +35,7 @@ class TlsChannel(Channel):
     """
 
     __slots__ = (
+        "_ended",
         "_established",
         "_goodbye",
         "_in_write",
@@ -64,7 +65,8 @@ class TlsChannel(Channel):
         self._wrap = wrap
         self._established = False
         self._ticket_waits = False
-        self._goodbye = False
+        self._goodbye = False  # the peer's
+        self._ended = False  # our own direction is
         self._on_established: Callback | None = on_established
         self._on_failed: FailedCallback | None = on_failed
         self.hello = b""
@@ -100,6 +102,8 @@ class TlsChannel(Channel):
             for at in range(0, nbytes, _SLICE):
                 self._in_write(held[at : at + _SLICE])
                 self._read_plain()
+                if self.closing:
+                    return
 
     def _read_plain(self) -> None:
         """Read out everything that can be decrypted, and hand it on in one piece."""
@@ -109,12 +113,18 @@ class TlsChannel(Channel):
                 self._ticket_waits = False
             else:
                 self._flush()
-        session = self.session
-        if session is not None and plain:
-            session.data_received(plain)
-        if ended and self.session is not None:
+        if plain and not self.closing:
+            session = self.session
+            if session is not None:
+                session.data_received(plain)
+            else:  # nobody asked for these bytes
+                self.abort()
+        if ended and not self._goodbye:
             self._goodbye = True
-            self.session.eof_received()
+            if self.session is not None:
+                self.session.eof_received()
+            else:
+                self.close()
 
     def _decrypt(self) -> tuple[bytes, bool]:
         """Return what can be decrypted, and whether the peer said goodbye."""
@@ -139,6 +149,8 @@ class TlsChannel(Channel):
                     break
         except ssl.SSLWantReadError:
             pass
+        except ssl.SSLZeroReturnError:  # as b"" above, where we said goodbye first
+            ended = True
         except ssl.SSLError:
             self.abort()
         return (plain if pieces is None else b"".join(pieces)), ended
@@ -169,7 +181,8 @@ class TlsChannel(Channel):
             self._read_plain()
 
     def _flush(self) -> None:
-        if self._outgoing.pending and self.transport is not None:
+        # After our own end the stream below takes no more, nor does the peer want it.
+        if self._outgoing.pending and self.transport is not None and not self._ended:
             self.transport.write(self._out_read())
 
     def _fail(self, error: Exception) -> None:
@@ -188,6 +201,8 @@ class TlsChannel(Channel):
             # Somebody in between may have cut the answer short (RFC 8446, 6.1): not a clean end.
             self.abort()
             return False
+        if self._goodbye:  # the session was told then
+            return not self.closing
         return super().eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -201,7 +216,7 @@ class TlsChannel(Channel):
     def write(self, data: bytes) -> None:
         """Encrypt and send."""
         transport = self.transport
-        if transport is None or self.closing or not data:
+        if transport is None or self.closing or self._ended or not data:
             return
         try:
             if len(data) <= _SLICE:
@@ -229,13 +244,16 @@ class TlsChannel(Channel):
 
     def write_eof(self) -> None:
         """Send close_notify, and close our side of the stream below."""
-        if self._established and not self.closing:
+        if self._ended or self.closing:
+            return
+        if self._established:
             self._say_goodbye()
+        self._ended = True
         super().write_eof()
 
     def close(self) -> None:
         """Close in order, with close_notify."""
-        if self._established and not self.closing:
+        if self._established and not self.closing and not self._ended:
             self._say_goodbye()
         super().close()
 
