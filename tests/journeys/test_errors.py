@@ -298,6 +298,7 @@ def test_a_page_for_people(client: RawClient, proxy: RunningProxy) -> None:
     request_id = page.partition("<code>")[2].partition("</code>")[0]
     assert len(request_id) == 32
     assert logged(proxy, request_id)["status"] == 502
+    eventually(lambda: request_id in proxy.log())
     (line,) = [line for line in proxy.log().splitlines() if request_id in line]
     assert "Connection refused" in line, "the operator is told why"
     assert "127.0.0.1" not in page, "the client learns nothing of what stands behind"
@@ -314,7 +315,7 @@ def test_a_page_for_programs(
     assert told["status"] == 502
     assert f"X-Request-ID: {told['request_id']}\r\n".encode() in upstream.heads[0]
     assert logged(proxy, told["request_id"])["status"] == 502
-    assert told["request_id"] in proxy.log()
+    eventually(lambda: told["request_id"] in proxy.log())
 
 
 @pytest.mark.parametrize(
@@ -602,6 +603,7 @@ def test_an_upstream_that_cannot_be_verified(
     assert client.ask("GET /secure/").body == b"ok"
     assert client.ask("GET /distrusted/").status == 502
     assert len(secure.heads) == 1
+    eventually(lambda: "/distrusted/" in proxy.log())
     (line,) = [line for line in proxy.log().splitlines() if "/distrusted/" in line]
     assert "certificate" in line, "the operator is told why"
 
