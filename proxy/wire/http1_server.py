@@ -131,6 +131,7 @@ class Http1Server:
             self.close()
             raise
         if reading is _CLOSED:
+            self._buffer = b""
             return None
         return PAUSED if self._buffer else None
 
