@@ -13,9 +13,10 @@ from proxy.certificates.local_ca import ensure_leaf, ensure_root
 from proxy.certificates.pair import CertificateError, CertificatePair, load_pair
 from proxy.clock import utc_now
 from proxy.compiler.sites import certificate_name
+from proxy.net.tls_contexts import TlsConfigurationError, client_context
 from proxy.settings import load as settings_file
 from proxy.settings.models import CertificateFiles, Settings, Site
-from proxy.settings.problem import Problem, SettingsError
+from proxy.settings.problem import Path as Keys, Problem, SettingsError, dotted
 
 Pem = tuple[bytes, bytes]
 
@@ -58,11 +59,22 @@ class _Reading:
             try:
                 pair = self._pair(site)
             except (CertificateError, OSError) as error:
-                self.problems.append(self._problem(index, _told(error)))
+                self.problems.append(self._problem(("sites", index, "tls"), _told(error)))
                 continue
             if pair is not None:
                 self.certificates[certificate_name(site)] = ((pair.chain_pem, pair.key_pem),)
                 self._remark(site, pair)
+
+    def try_authorities(self) -> None:
+        """Find out whether every `ca_file` holds certificates, before a worker needs them."""
+        for name, upstream in self._settings.upstreams.items():
+            if upstream.tls.ca_file is None:
+                continue
+            try:
+                client_context(ca_file=str(upstream.tls.ca_file))
+            except TlsConfigurationError as error:
+                path = ("upstreams", name, "tls", "ca_file")
+                self.problems.append(self._problem(path, str(error)))
 
     def _pair(self, site: Site) -> CertificatePair | None:
         if isinstance(site.tls, CertificateFiles):
@@ -81,11 +93,10 @@ class _Reading:
         found = (*pair.troubles(site.hosts, utc_now()), *pair.warnings)
         self.remarks.extend(f"certificate of {name}: {each}" for each in found)
 
-    def _problem(self, index: int, message: str) -> Problem:
+    def _problem(self, path: Keys, message: str) -> Problem:
         document = self._settings.document
-        path = ("sites", index, "tls")
         if document is None:
-            return Problem("", 0, 0, f"sites[{index}].tls", message)
+            return Problem("", 0, 0, dotted(path), message)
         return document.problem(path, message)
 
 
@@ -114,6 +125,7 @@ def load(path: str, environ: Mapping[str, str], *, create: bool = True) -> Loade
         raise LoadError(str(error)) from None
     reading = _Reading(settings, create=create)
     reading.read()
+    reading.try_authorities()
     if reading.problems:
         raise LoadError(str(SettingsError(tuple(reading.problems))))
     return Loaded(settings, reading.certificates, reading.root, tuple(reading.remarks))
