@@ -1,4 +1,4 @@
-"""The life of one request: its record, its phases, its errors and the answers the proxy gives itself.
+"""The life of one request: its record, its phases, and the answers the proxy gives by itself.
 
 May import: message, errors, clock.
 """

@@ -57,7 +57,8 @@ class ClientStream(Protocol):
 
     Exactly one of these ends the answer: `send_answer`, `send_whole`, `end` or `abort`. What
     `send_interim`, `send_head` and `send_body` are given may wait for a `flush`, so that what one
-    turn of the loop produces goes out in one piece.
+    turn of the loop produces goes out in one piece. What is said for an exchange that has ended
+    already is ignored.
     """
 
     def send_answer(self, exchange: "Exchange", answer: Answer) -> None:
@@ -72,30 +73,34 @@ class ClientStream(Protocol):
     def send_whole(self, exchange: "Exchange", head: ResponseHead, body: bytes) -> None:
         """Send head and complete body in one go, and end."""
 
-    def send_body(self, data: bytes) -> None:
+    def send_body(self, exchange: "Exchange", data: bytes) -> None:
         """Send a piece of the body. Stop when `Consumer.client_full` says so."""
 
-    def end(self, trailers: bytes) -> None:
+    def end(self, exchange: "Exchange", trailers: bytes) -> None:
         """End the answer; `trailers` is a field block, b"" for none."""
 
     def flush(self) -> None:
         """Put on the wire what waits."""
 
-    def abort(self) -> None:
+    def abort(self, exchange: "Exchange") -> None:
         """Cut the answer short so that the client sees that it is not whole."""
 
     def switch(self, exchange: "Exchange", head: ResponseHead) -> None:
         """Send 101 (or its like) and hand all further bytes to the consumer as they come."""
 
-    def pause_body(self) -> None:
+    def pause_body(self, exchange: "Exchange") -> None:
         """Stop delivering the request's body."""
 
-    def resume_body(self) -> None:
+    def resume_body(self, exchange: "Exchange") -> None:
         """Go on delivering it."""
 
 
 class Consumer(Protocol):
-    """Who serves an exchange and takes what comes from the client."""
+    """Who serves an exchange and takes what comes from the client.
+
+    It is set before the handler returns, or the exchange has been answered by then: what comes of
+    a body while there is no consumer is thrown away.
+    """
 
     def body_received(self, data: bytes) -> None:
         """Take a piece of the request's body."""

@@ -38,8 +38,8 @@ class Session(Protocol):
     def channel_lost(self, error: Exception | None) -> None:
         """The channel is gone; nothing can be read or written any more."""
 
-    def deadline_passed(self, now: float) -> None:
-        """The channel's deadline lies behind: end it, or set a new one."""
+    def deadline_passed(self, now: float) -> bool:
+        """The channel's deadline lies behind: end it, or set a new one. True: the peer was slow."""
 
 
 class Channel(asyncio.BufferedProtocol):
@@ -179,13 +179,13 @@ class Channel(asyncio.BufferedProtocol):
         """True once closing began, from whichever side: nothing that is written will arrive."""
         return self.closing or self.transport is None or self.transport.is_closing()
 
-    def expire(self, now: float) -> None:
-        """The sweep found the deadline behind."""
+    def expire(self, now: float) -> bool:
+        """The sweep found the deadline behind. True: the peer was cut off for being slow."""
         self.deadline = math.inf
         if self.session is not None:
-            self.session.deadline_passed(now)
-        else:
-            self.abort()
+            return self.session.deadline_passed(now)
+        self.abort()
+        return True
 
     def check_stalled(self, now: float, limit: float) -> bool:
         """Say whether the peer has taken nothing for `limit` seconds while bytes waited for it."""

@@ -36,6 +36,10 @@ _PLAIN_ON_TLS = (
     b"This port speaks TLS: its addresses begin with https://"
 )
 
+_SESSIONS = {"http/1.1": Http1Connection}
+ALPN = tuple(_SESSIONS)
+"""The protocols spoken over TLS, the preferred first."""
+
 _view = read_view()
 
 
@@ -131,10 +135,12 @@ class Door:
         return channel
 
     def open_session(self, channel: Channel, client: Client, refusal: ProxyError | None) -> None:
-        """Give a channel its session. HTTP/1.1 is what there is."""
+        """Give a channel the session for what ALPN agreed on; HTTP/1.1 without (RFC 7301)."""
         client.trusted = self.service.live.trusted.contains(client.peer)
-        session = Http1Connection(channel, self.service, client)
-        session.refusal = refusal
+        protocol = channel.tls.selected_alpn_protocol() if isinstance(channel, TlsChannel) else None
+        session = _SESSIONS.get(protocol or "", Http1Connection)(
+            channel, self.service, client, refusal
+        )
         channel.session = session
         self.sessions.add(session)
 

@@ -1,88 +1,52 @@
 """A client's HTTP/1.1 connection: turns its bytes into exchanges, one after the other.
 
-The machine in `wire` reads and writes the protocol; this session moves bytes, keeps the client's
-deadlines, and is the `ClientStream` of whichever exchange is running. While one runs, its
-consumer is told of the body, of back-pressure and of the client's leaving.
+The machine in `wire` reads and writes the protocol; this session moves bytes and keeps the
+client's deadlines. While an exchange runs, its consumer is told of the body, of back-pressure and
+of the client's leaving.
 """
 
 import math
-from typing import Protocol
 
 from proxy.clock import monotonic
 from proxy.errors import BadRequestError, ProxyError
-from proxy.exchange.answer import Answer
 from proxy.exchange.exchange import Client, Exchange
 from proxy.exchange.phases import Phase
-from proxy.message.head import RequestHead, ResponseHead
+from proxy.message.head import RequestHead
+from proxy.net.body_watch import BodyWatch
 from proxy.net.channel import Channel
-from proxy.policy.body_limit import too_large
-from proxy.routing.route import Timeouts
+from proxy.net.http1_answering import Http1Answering
+from proxy.net.service import Service
 from proxy.wire.events import PAUSED, MessageEnd
-from proxy.wire.http1_server import Framing, HeadLimits, Http1Server, Reading
+from proxy.wire.http1_server import Reading
 
 _PIPELINED = 64 * 1024  # bytes of further requests taken in before their sender is stopped
-_JOIN = 16 * 1024  # pieces up to a TLS record's size are joined to one write; larger ones are not
 _LINGER = 2.0  # seconds in which a client may still send what will not be read
-_RATE_WINDOW = 60.0  # seconds over which a body's rate is measured
+_LAST_CALL = 1.0  # seconds that a draining worker waits for a request that is on its way
 
 
-class Service(Protocol):
-    """What a connection needs of the worker: who serves, who logs, which limits hold now."""
-
-    timeouts: Timeouts
-    date_line: bytes
-    draining: bool
-
-    @property
-    def head_limits(self) -> HeadLimits:
-        """Bounds for the heads of a new connection."""
-
-    def serve(self, exchange: Exchange) -> None:
-        """Find the exchange's route and let it serve."""
-
-    def error_answer(self, exchange: Exchange, error: ProxyError) -> Answer:
-        """Turn an error into an answer."""
-
-    def finish(self, exchange: Exchange, now: float) -> None:
-        """Log and count an exchange that has ended."""
-
-    def connection_ended(self, session: "Http1Connection") -> None:
-        """A connection is gone."""
-
-
-class Http1Connection:
+class Http1Connection(Http1Answering):
     """See the module's docstring. Implements `channel.Session` and `exchange.ClientStream`."""
 
-    __slots__ = (
-        "_advancing",
-        "_channel",
-        "_exchange",
-        "_idle",
-        "_lingering",
-        "_machine",
-        "_out",
-        "_rate_bytes",
-        "_rate_since",
-        "_service",
-        "_switched",
-        "client",
-        "refusal",
-    )
+    __slots__ = ("_advancing", "_idle", "_lingering", "_refusal", "_watch", "client")
 
-    def __init__(self, channel: Channel, service: Service, client: Client) -> None:
-        self._channel = channel
-        self._service = service
+    def __init__(
+        self, channel: Channel, service: Service, client: Client, refusal: ProxyError | None = None
+    ) -> None:
+        """Begin with a channel that is ready.
+
+        Args:
+            channel: To the client.
+            service: Serves exchanges.
+            client: Who it is.
+            refusal: What to answer the first request, instead of serving it.
+        """
+        super().__init__(channel, service)
         self.client = client
-        self.refusal: ProxyError | None = None
-        self._machine = Http1Server(service.head_limits)
-        self._exchange: Exchange | None = None
-        self._out: list[bytes] = []
+        self._refusal = refusal
         self._advancing = False
-        self._switched = False
         self._lingering = False
-        self._idle = False
-        self._rate_since = 0.0
-        self._rate_bytes = 0
+        self._idle = False  # between two requests
+        self._watch: BodyWatch | None = None
         channel.deadline = monotonic() + service.timeouts.request_header
 
     # What the channel calls.
@@ -101,10 +65,11 @@ class Http1Connection:
         A client that closes its side in the middle of a request has left, as in nginx and Caddy:
         there is no telling a half-closed connection from one that is going away.
         """
-        if self._exchange is not None and not self._switched:
+        exchange = self._exchange
+        if exchange is not None and not self._switched:
             self._leave()
-        elif self._exchange is not None and self._exchange.consumer is not None:
-            self._exchange.consumer.body_ended(b"")
+        elif exchange is not None and exchange.consumer is not None:
+            exchange.consumer.body_ended(b"")
         else:
             self._channel.close()
 
@@ -125,21 +90,22 @@ class Http1Connection:
         self._out.clear()
         self._service.connection_ended(self)
 
-    def deadline_passed(self, now: float) -> None:
+    def deadline_passed(self, now: float) -> bool:
         """The client took too long; say so where it is in the middle of something."""
-        exchange = self._exchange
-        if self._lingering or (exchange is None and self._idle):
-            self._channel.close()
-        elif exchange is None:
-            if self._machine.buffered:
+        machine = self._machine
+        if self._exchange is None or self._lingering:
+            if not self._lingering and machine.buffered:
                 self._refuse(BadRequestError("no whole head in time", status=408))
-            else:
-                self._channel.close()
-        elif self._machine.reading in (Reading.LENGTH, Reading.CHUNKED):
-            if self._channel.reading_paused:  # it is we who do not read
-                self._channel.deadline = now + self._service.timeouts.body_idle
-            else:
-                self._refuse(BadRequestError("the body stalled", status=408))
+                return True
+            self._channel.close()
+            return False
+        if machine.reading not in (Reading.LENGTH, Reading.CHUNKED):
+            return False
+        if self._channel.reading_paused:  # it is we who do not read
+            self._channel.deadline = now + self._service.timeouts.body_idle
+            return False
+        self._refuse(BadRequestError("the body stalled", status=408))
+        return True
 
     # Reading.
 
@@ -167,53 +133,41 @@ class Http1Connection:
             self._refuse(error)
         finally:
             self._advancing = False
-        if self._exchange is None and self._idle and self._machine.buffered:
+        if self._idle and self._exchange is None and self._machine.buffered:
             self._idle = False
             self._channel.deadline = monotonic() + self._service.timeouts.request_header
 
     def _begin(self, head: RequestHead) -> None:
         service = self._service
         now = monotonic()
-        exchange = self._exchange = Exchange(self, self.client, head, now)
+        exchange = self._exchange = service.begin(self, self.client, head, now)
         self._idle = False
         if head.has_body:
             self._channel.deadline = now + service.timeouts.body_idle
-            self._rate_since = now
-            self._rate_bytes = 0
+            self._watch = BodyWatch(now)
         else:
             self._channel.deadline = math.inf
         if service.draining:
             self._machine.keep_alive = False
-        if self.refusal is not None:
-            self._refuse(self.refusal)
+        if self._refusal is not None:
+            self._refuse(self._refusal)
         else:
             service.serve(exchange)
 
     def _take_body(self, data: bytes) -> None:
-        exchange = self._exchange
-        if exchange is None:
+        exchange, watch = self._exchange, self._watch
+        if exchange is None or watch is None:
             return
-        exchange.received += len(data)
-        if exchange.body_limit and exchange.received > exchange.body_limit:
-            raise too_large(exchange.body_limit, exchange.route)
         now = monotonic()
-        self._channel.deadline = now + self._service.timeouts.body_idle
-        self._check_rate(exchange, now)
+        timeouts = self._service.timeouts
+        self._channel.deadline = now + timeouts.body_idle
+        watch.received(exchange, len(data), now, timeouts.min_rate)
         if exchange.consumer is not None:
             exchange.consumer.body_received(data)
 
-    def _check_rate(self, exchange: Exchange, now: float) -> None:
-        """Cut a body that comes more slowly than the least rate over a whole window."""
-        if now - self._rate_since < _RATE_WINDOW:
-            return
-        least = self._service.timeouts.min_rate * (now - self._rate_since)
-        if exchange.received - self._rate_bytes < least:
-            raise BadRequestError("the body comes too slowly", status=408)
-        self._rate_since = now
-        self._rate_bytes = exchange.received
-
     def _end_body(self, end: MessageEnd) -> None:
         exchange = self._exchange
+        self._watch = None
         if exchange is not None:
             self._channel.deadline = math.inf
             if exchange.consumer is not None:
@@ -225,43 +179,36 @@ class Http1Connection:
             exchange.received += len(data)
             exchange.consumer.body_received(data)
 
+    def resume_body(self, exchange: Exchange) -> None:
+        """Read from the client again; the time in which we did not was none of its slowness."""
+        if exchange is self._exchange and self._channel.reading_paused:
+            if self._watch is not None:
+                self._watch.restart(exchange, monotonic())
+            self._channel.resume_reading()
+
     # Ending.
 
     def _refuse(self, error: ProxyError) -> None:
         """Answer an error that is found while reading, and read nothing more."""
         exchange = self._exchange
         if exchange is None:
-            head = RequestHead("-", "-", "HTTP/1.1")
-            exchange = self._exchange = Exchange(self, self.client, head, monotonic())
-        exchange.error = error
-        consumer, exchange.consumer = exchange.consumer, None
-        if consumer is not None:
-            consumer.client_gone()
-        if exchange.phase >= Phase.ANSWERED:
-            self.abort()
-            return
-        answer = self._service.error_answer(exchange, error)
-        answer.close = True
-        self.send_answer(exchange, answer)
+            head = RequestHead("", "", "HTTP/1.1")
+            exchange = self._service.begin(self, self.client, head, monotonic())
+            self._exchange = exchange
+        self._service.refuse(exchange, error)
 
     def _leave(self) -> None:
-        """The client is gone: stop what is done for it, and log it."""
+        """The client is gone: stop what is done for it."""
         exchange, self._exchange = self._exchange, None
-        if exchange is None:
-            return
-        consumer, exchange.consumer = exchange.consumer, None
-        if consumer is not None:
-            consumer.client_gone()
-        if not exchange.status:
-            exchange.status = 499
-        self._service.finish(exchange, monotonic())
-        self._channel.close()
+        if exchange is not None:
+            self._service.leave(exchange, monotonic())
+            self._channel.close()
 
-    def _end_exchange(self, exchange: Exchange) -> None:
-        """The answer is out: log it, and go on with the next request or close."""
+    def _answered(self, exchange: Exchange, *, unread: bool) -> None:
+        """The answer is out: go on with the next request, or close."""
         now = monotonic()
         self._exchange = None
-        exchange.consumer = None
+        self._watch = None
         self._service.finish(exchange, now)
         machine = self._machine
         channel = self._channel
@@ -272,10 +219,12 @@ class Http1Connection:
                 channel.resume_reading()
             if machine.buffered and not self._advancing:
                 self._advance()
-        elif not self._lingering:
+        elif unread:
+            self._linger(now)
+        else:
             channel.close()
 
-    def _linger(self) -> None:
+    def _linger(self, now: float) -> None:
         """Close our side first, so that what the client still sends does not destroy our answer.
 
         A socket closed with unread bytes sends a reset, and the client may never see the answer
@@ -284,164 +233,31 @@ class Http1Connection:
         self._lingering = True
         self._channel.resume_reading()
         self._channel.write_eof()
-        self._channel.deadline = monotonic() + _LINGER
+        self._channel.deadline = now + _LINGER
 
-    # ClientStream.
-
-    def send_answer(self, exchange: Exchange, answer: Answer) -> None:
-        """Send a whole answer of our own."""
-        machine = self._machine
-        unread = machine.reading is not Reading.DONE and not machine.skip_body()
-        if answer.close:
-            machine.keep_alive = False
-        head = answer.head
-        fields = exchange.edit.apply(head.block) + self._service.date_line
-        out = machine.begin(head, fields) + machine.body(answer.body) + machine.finish()
-        exchange.status = head.status
-        exchange.sent = len(answer.body)
-        exchange.phase = Phase.FINISHED
-        self._channel.write(out)
-        if unread:
-            self._linger()
-        self._end_exchange(exchange)
-
-    def send_interim(self, exchange: Exchange, head: ResponseHead) -> None:  # noqa: ARG002
-        """Pass a 1xx head on."""
-        self._out.append(self._machine.interim(head))
-
-    def send_head(self, exchange: Exchange, head: ResponseHead) -> None:
-        """Begin the answer."""
-        self._out.append(self._begin_answer(exchange, head))
-
-    def _begin_answer(self, exchange: Exchange, head: ResponseHead) -> bytes:
-        fields = exchange.edit.apply(head.block)
-        if not head.dated:  # RFC 9110, 6.6.1
-            fields += self._service.date_line
-        exchange.status = head.status
-        exchange.phase = Phase.ANSWERED
-        return self._machine.begin(head, fields)
-
-    def send_whole(self, exchange: Exchange, head: ResponseHead, body: bytes) -> None:
-        """Send head and body in one go; what was made for a repeated head is used again."""
-        machine = self._machine
-        prepared = head.prepared
-        if (
-            type(prepared) is tuple
-            and prepared[0] is exchange.edit
-            and machine.keep_alive
-            and machine.reading is Reading.DONE
-            and exchange.head.version == "HTTP/1.1"
-        ):
-            out = prepared[1] + body
-            exchange.status = head.status
-            machine.finish_whole()
-        else:
-            begun = self._begin_answer(exchange, head)
-            if machine.keep_alive and head.dated and exchange.head.version == "HTTP/1.1":
-                head.prepared = (exchange.edit, begun)
-            out = begun + machine.body(body) + machine.finish()
-        exchange.sent = len(body)
-        exchange.phase = Phase.FINISHED
-        self._channel.write(out)
-        self._end_exchange(exchange)
-
-    def send_body(self, data: bytes) -> None:
-        """Send a piece of the body."""
-        exchange = self._exchange
-        if exchange is not None:
-            exchange.sent += len(data)
-            self._out.append(data if self._switched else self._machine.body(data))
-
-    def flush(self) -> None:
-        """Write what waits, small pieces in one."""
-        out = self._out
-        if not out:
-            return
-        self._out = []
-        if len(out) == 1:
-            self._channel.write(out[0])
-            return
-        joined = b""
-        for piece in out:
-            if len(joined) + len(piece) > _JOIN and joined:
-                self._channel.write(joined)
-                joined = piece
-            else:
-                joined += piece
-        self._channel.write(joined)
-
-    def end(self, trailers: bytes) -> None:
-        """End the answer."""
-        exchange = self._exchange
-        if exchange is None:
-            return
-        unread = False
-        if not self._switched:
-            unread = self._machine.reading in (Reading.LENGTH, Reading.CHUNKED)
-            self._out.append(self._machine.finish(trailers))
-        self.flush()
-        exchange.phase = Phase.FINISHED
-        if unread:
-            self._linger()
-        self._end_exchange(exchange)
-
-    def abort(self) -> None:
-        """Cut the answer short, visibly: no last chunk, no close_notify, a reset if need be."""
-        exchange, self._exchange = self._exchange, None
-        if exchange is None:
-            return
-        delimited = self._machine.framing in (Framing.LENGTH, Framing.CHUNKED)
-        self.flush()
-        self._machine.close()
-        exchange.consumer = None
+    def _aborted(self, exchange: Exchange) -> None:
+        self._exchange = None
         self._service.finish(exchange, monotonic())
-        if delimited or self._switched:
-            self._channel.cut()
-        else:
-            self._channel.reset()
 
-    def switch(self, exchange: Exchange, head: ResponseHead) -> None:
-        """Send 101, and from now on hand bytes on as they come."""
-        fields = exchange.edit.apply(head.block)
-        self._out.append(
-            self._machine.interim(
-                ResponseHead(
-                    101,
-                    head.reason,
-                    b"%bConnection: Upgrade\r\n"
-                    b"Upgrade: %b\r\n" % (fields, head.upgrade.encode("latin-1")),
-                )
-            )
-        )
-        self.flush()
+    def _upgraded(self, exchange: Exchange, rest: bytes) -> None:
         exchange.status = 101
-        exchange.phase = Phase.ANSWERED
-        self._switched = True
         self._channel.deadline = math.inf
-        rest = self._machine.take_rest()
         if rest:
             self._take_raw(rest)
 
-    def pause_body(self) -> None:
-        """Stop reading from the client."""
-        self._channel.pause_reading()
-
-    def resume_body(self) -> None:
-        """Read from the client again."""
-        self._channel.resume_reading()
-
     # What the worker asks.
 
-    @property
-    def idle(self) -> bool:
-        """True while no exchange runs."""
-        return self._exchange is None
-
     def stop_soon(self) -> None:
-        """The worker drains: close now if idle, else after the running answer."""
+        """The worker drains: close after the running answer, or if no further request comes.
+
+        A request may be on its way already, so an idle connection is given a moment, and a new
+        one the time that its first request has anyway; both are told of the end by their answer.
+        """
         if self._exchange is None:
-            self._channel.close()
-        elif not self._switched:
+            if self._idle and not self._machine.buffered:
+                channel = self._channel
+                channel.deadline = min(channel.deadline, monotonic() + _LAST_CALL)
+        elif not self._switched and self._exchange.phase < Phase.ANSWERED:
             self._machine.keep_alive = False
 
     def close(self) -> None:

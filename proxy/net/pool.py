@@ -9,7 +9,7 @@ time: a server that has just come back must not be met by all of them.
 import asyncio
 import errno
 import ssl
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -23,6 +23,8 @@ from proxy.net.tasks import start
 from proxy.net.tls import TlsChannel
 from proxy.net.tls_contexts import client_context, explain
 from proxy.net.upstream_connection import UpstreamConnection
+from proxy.net.upstream_stream import UpstreamStream
+from proxy.state.counters import Counters
 from proxy.upstream.group import Availability, PeerGroup
 from proxy.upstream.keepalive import IDEMPOTENT, idle_lifetime, reuse_allowed
 from proxy.upstream.peer import Address, Peer
@@ -49,8 +51,12 @@ class Waiter(Protocol):
     tried: list[Peer]
     wait_until: float
 
-    def connected(self, connection: UpstreamConnection) -> None:
-        """Take the connection; it is counted as active already."""
+    @property
+    def connect_timeout(self) -> float:
+        """Seconds that opening a connection may take."""
+
+    def connected(self, upstream: UpstreamStream) -> bool:
+        """Take a stream, counted as active already; False to give it back."""
 
     def not_connected(self, error: UpstreamError, peer: Peer | None) -> None:
         """None can be had from `peer`, or, if that is None, from anybody in time."""
@@ -62,6 +68,7 @@ class LivePool:
     __slots__ = (
         "_closed",
         "_contexts",
+        "_counters",
         "_loop",
         "_resolver",
         "_scout",
@@ -81,6 +88,7 @@ class LivePool:
         group: PeerGroup,
         resolver: Resolver,
         on_channel: Callable[[Channel], None],
+        counters: Counters,
     ) -> None:
         """Make a pool and begin to look its servers' names up.
 
@@ -89,6 +97,7 @@ class LivePool:
             group: Its peers.
             resolver: Knows the addresses of names, now and later.
             on_channel: Told of each new channel, for the sweep.
+            counters: What the worker counts.
 
         Raises:
             TlsConfigurationError: The CA file of an https upstream cannot be used.
@@ -97,9 +106,10 @@ class LivePool:
         self.group = group
         self.on_channel = on_channel
         self.connections = 0
+        self._counters = counters
         self._loop = asyncio.get_running_loop()
         self._resolver = resolver
-        self._waiting: deque[Waiter] = deque()
+        self._waiting: OrderedDict[Waiter, None] = OrderedDict()
         self._scout: Waiter | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -148,9 +158,13 @@ class LivePool:
         if not fresh and chosen.idle:
             connection = self._reuse(chosen, waiter.exchange, now)
             if connection is not None:
-                waiter.connected(connection)
+                self._give(connection, waiter)
                 return
         _ = start(self._open(chosen, waiter), f"connect {chosen.label}")
+
+    def _give(self, connection: UpstreamConnection, waiter: Waiter) -> None:
+        if not waiter.connected(connection):
+            self.release(connection)
 
     def _reuse(self, peer: Peer, exchange: Exchange, now: float) -> UpstreamConnection | None:
         idle = peer.idle
@@ -174,7 +188,7 @@ class LivePool:
     async def _open(self, peer: Peer, waiter: Waiter) -> None:
         """Open a connection to a peer for a waiter that may be gone when it is there."""
         try:
-            async with asyncio.timeout(self.plan.connect_timeout):
+            async with asyncio.timeout(waiter.connect_timeout):
                 channel = await self._connect(peer)
         except TimeoutError:
             self._failed(peer, waiter, UpstreamError(504, f"{peer.label}: connecting timed out"))
@@ -188,10 +202,11 @@ class LivePool:
         connection = UpstreamConnection(channel, peer, self)
         channel.session = connection
         self.connections += 1
+        self._counters.upstream_connections += 1
         self.on_channel(channel)
         if self._scout is waiter:
             self._scout = None
-        waiter.connected(connection)
+        self._give(connection, waiter)
         if self._waiting:
             self._wake_all()
 
@@ -266,10 +281,16 @@ class LivePool:
             return
         if waiter.tried:  # a scout comes back to its place at the front
             waiter.tried.clear()
-            self._waiting.appendleft(waiter)
+            self._waiting[waiter] = None
+            self._waiting.move_to_end(waiter, last=False)
         else:
-            self._waiting.append(waiter)
+            self._waiting[waiter] = None
         self._set_timer()
+
+    @property
+    def queued(self) -> int:
+        """How many requests wait."""
+        return len(self._waiting)
 
     def _set_timer(self) -> None:
         if self._timer is None and self._waiting:
@@ -281,24 +302,24 @@ class LivePool:
         now = monotonic()
         late = [waiter for waiter in self._waiting if waiter.wait_until <= now]
         for waiter in late:
-            self._waiting.remove(waiter)
-            self._queue(waiter, now)
+            # One that is told may forget another.
+            if self._waiting.pop(waiter, self) is not self:
+                self._queue(waiter, now)
         if self._waiting and self._scout is None:
             verdict = self.group.verdict(now)
             if verdict is Availability.READY:
-                self._scout = self._waiting.popleft()
+                self._scout = self._waiting.popitem(last=False)[0]
                 self.ask(self._scout)
         self._set_timer()
 
     def _wake_all(self) -> None:
-        waiting, self._waiting = self._waiting, deque()
+        waiting, self._waiting = self._waiting, OrderedDict()
         for waiter in waiting:
             self.ask(waiter)
 
     def forget(self, waiter: Waiter) -> None:
         """A waiter is no longer interested."""
-        if waiter in self._waiting:
-            self._waiting.remove(waiter)
+        self._waiting.pop(waiter, None)
         if self._scout is waiter:
             self._scout = None
 
@@ -308,7 +329,7 @@ class LivePool:
         """Take back a connection whose answer is whole."""
         peer = connection.peer
         peer.active -= 1
-        if peer.on_trial or peer.failure_times:
+        if peer.on_trial:
             self.group.succeeded(peer)
         idle = peer.idle
         if (
@@ -328,15 +349,21 @@ class LivePool:
                 connection.close()
         else:
             connection.close()
-        if self._waiting:
-            self.ask(self._waiting.popleft())
+        self._wake_one()
 
-    def give_up(self, connection: UpstreamConnection) -> None:
-        """A connection is dropped in the middle of a request."""
+    def answering(self, connection: UpstreamConnection) -> None:
+        """The head of an answer came: its peer works, however long the rest takes."""
+        if connection.peer.on_trial:
+            self.group.succeeded(connection.peer)
+
+    def given_up(self, connection: UpstreamConnection) -> None:
+        """A connection's request was given up; the connection is being closed."""
         connection.peer.active -= 1
-        connection.drop()
+        self._wake_one()
+
+    def _wake_one(self) -> None:
         if self._waiting:
-            self.ask(self._waiting.popleft())
+            self.ask(self._waiting.popitem(last=False)[0])
 
     def lost(self, connection: UpstreamConnection, *, active: bool) -> None:
         """A connection is gone."""
@@ -346,8 +373,8 @@ class LivePool:
             peer.active -= 1
         elif connection in peer.idle:
             peer.idle.remove(connection)
-        if active and self._waiting:
-            self.ask(self._waiting.popleft())
+        if active:
+            self._wake_one()
 
     # Once a second.
 

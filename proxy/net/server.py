@@ -7,14 +7,13 @@ from random import Random
 from typing import Protocol
 
 from proxy.clock import monotonic
-from proxy.errors import ProxyError
-from proxy.exchange.exchange import Exchange
 from proxy.net.channel import Channel
-from proxy.net.door import Door
-from proxy.net.listen import ListenSocket
+from proxy.net.door import ALPN, Door
+from proxy.net.listen import BACKLOG, ListenSocket
 from proxy.net.pool import LivePool
 from proxy.net.resolver import Resolver
 from proxy.net.service import LiveProgram, Service
+from proxy.net.spool import SpoolBudget
 from proxy.net.tls_contexts import PreparedTls, TlsFront
 from proxy.observe.access_log import compile_format
 from proxy.routing.program import Program
@@ -29,6 +28,10 @@ _LAST = 1.0  # seconds in which closing connections may send what they still hav
 
 class Logs(Protocol):
     """Where lines go."""
+
+    @property
+    def dropped(self) -> int:
+        """Lines that no log could take."""
 
     def access_line(self, line: str) -> None:
         """Take a line; returns at once."""
@@ -77,6 +80,7 @@ class WorkerServer:
         self._workers = workers
         self._servers: list[asyncio.Server] = []
         self._resolver = Resolver(self._loop)
+        self._budget = SpoolBudget()
         self._random = Random()  # noqa: S311 - spreads load, guards nothing
         self._upstream_channels: set[Channel] = set()
         self._pools: dict[str, LivePool] = {}
@@ -89,7 +93,7 @@ class WorkerServer:
         """Begin to accept, and to sweep."""
         for listener in self._listeners:
             server = await self._loop.create_server(
-                partial(self._door.entrance, listener.endpoint), sock=listener.sock
+                partial(self._door.entrance, listener.endpoint), sock=listener.sock, backlog=BACKLOG
             )
             self._servers.append(server)
         self._sweep()
@@ -104,7 +108,7 @@ class WorkerServer:
             TlsConfigurationError: A certificate or CA file cannot be used.
             ValueError: The access log's format is wrong.
         """
-        tls = PreparedTls(program.tls)
+        tls = PreparedTls(program.tls, ALPN)
         plan = program.log
         formatter = None if plan.access_to == "off" else compile_format(plan.access_format)
         before = self._pools
@@ -116,7 +120,9 @@ class WorkerServer:
                     made[name] = old
                 else:
                     group = PeerGroup(pool_plan, self._random, self._workers)
-                    made[name] = LivePool(pool_plan, group, self._resolver, self._watch)
+                    made[name] = LivePool(
+                        pool_plan, group, self._resolver, self._watch, self._share.counters
+                    )
         except BaseException:
             _retire(made, keep=before)
             raise
@@ -124,19 +130,18 @@ class WorkerServer:
         def commit() -> None:
             self._pools = made
             self._front.swap(tls)
-            self._service.use(LiveProgram(program, made, self._fail), formatter)
+            live = LiveProgram(program, made, self._service, self._budget)
+            self._service.use(live, formatter)
             _retire(before, keep=made)
 
         return commit
-
-    def _fail(self, exchange: Exchange, error: ProxyError) -> None:
-        self._service.fail(exchange, error)
 
     def _watch(self, channel: Channel) -> None:
         self._upstream_channels.add(channel)
 
     def _count_upstreams(self) -> int:
-        return len(self._upstream_channels)
+        """Say how many descriptors are in use beside the clients'."""
+        return len(self._upstream_channels) + self._budget.files
 
     def _ended(self, session: object) -> None:
         self._door.sessions.discard(session)
@@ -152,13 +157,14 @@ class WorkerServer:
         counters = self._share.counters
         for channel in tuple(self._door.channels):
             if channel.deadline < now:
-                counters.client_timeouts += 1
-                channel.expire(now)
+                counters.client_timeouts += channel.expire(now)
             elif channel.writing_paused and channel.check_stalled(now, write_idle):
                 counters.client_timeouts += 1
                 channel.abort()
         self._sweep_upstreams(now)
         counters.upstream_connections_open = len(self._upstream_channels)
+        counters.queued = sum(pool.queued for pool in self._pools.values())
+        counters.log_lines_dropped = self._logs.dropped
         counters.publish()
         self._logs.flush()
 
@@ -167,8 +173,7 @@ class WorkerServer:
             if channel.transport is None:
                 self._upstream_channels.discard(channel)
             elif channel.deadline < now:
-                self._share.counters.upstream_timeouts += 1
-                channel.expire(now)
+                self._share.counters.upstream_timeouts += channel.expire(now)
             elif channel.writing_paused and channel.check_stalled(now, _STALLED):
                 channel.abort()
         board = self._share.health
@@ -189,12 +194,12 @@ class WorkerServer:
         for session in tuple(self._door.sessions):
             session.stop_soon()
         end = monotonic() + timeout
-        while self._door.channels and monotonic() < end:
+        while self._door.channels and monotonic() < end:  # noqa: ASYNC110 - ends by a deadline
             await asyncio.sleep(0.05)
         for session in tuple(self._door.sessions):
             session.close()
         end = monotonic() + _LAST
-        while self._door.channels and monotonic() < end:
+        while self._door.channels and monotonic() < end:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.01)
         self.close()
 

@@ -12,13 +12,16 @@ from email.utils import formatdate
 from proxy.clock import local_offset, wall_time
 from proxy.errors import BadRequestError, Fault, ProxyError
 from proxy.exchange.answer import Answer
-from proxy.exchange.exchange import Exchange
+from proxy.exchange.exchange import Client, ClientStream, Exchange
 from proxy.exchange.pages import error_answer
 from proxy.exchange.phases import Phase
 from proxy.message.edit import FieldEdit
 from proxy.message.forwarding import TrustedPeers, believe
+from proxy.message.head import RequestHead, ResponseHead
+from proxy.message.status import CLIENT_GONE
 from proxy.net.hop import LiveHop
 from proxy.net.pool import LivePool
+from proxy.net.spool import SpoolBudget
 from proxy.observe.log_time import LogClock
 from proxy.routing.program import Program
 from proxy.routing.route import Route, Timeouts
@@ -33,13 +36,14 @@ Formatter = Callable[[Exchange, float, str], str]
 class LiveProgram:
     """A Program in a worker: with pools that have sockets, and routes bound to them."""
 
-    __slots__ = ("head_limits", "pools", "program", "trusted")
+    __slots__ = ("fallback", "head_limits", "pools", "program", "trusted")
 
     def __init__(
         self,
         program: Program,
         pools: dict[str, LivePool],
-        fail: Callable[[Exchange, ProxyError], None],
+        service: "Service",
+        budget: SpoolBudget,
     ) -> None:
         self.program = program
         self.pools = pools
@@ -49,7 +53,12 @@ class LiveProgram:
         for site in program.all_sites():
             for route in site.routes.routes:
                 if route.proxy is not None:
-                    route.serve = LiveHop(pools[route.proxy.pool], route.proxy, fail).serve
+                    pool = pools[route.proxy.pool]
+                    hop = LiveHop(pool, route.proxy, service.fail, service.counters, budget)
+                    route.serve = hop.serve
+        # Whose headers an answer has that no site can be found for.
+        sites = program.all_sites()
+        self.fallback = program.sites.find("") or (sites[0] if len(sites) == 1 else None)
 
 
 class Found:
@@ -66,10 +75,15 @@ class Found:
         self.plan: object = None
 
 
+def _no_handler(exchange: Exchange) -> None:
+    raise ProxyError(500, Fault.PROXY, f"route {exchange.route} has no handler")
+
+
 class Service:
-    """See the module's docstring. Implements `http1_connection.Service`.
+    """See the module's docstring. What every session of a worker shares.
 
     Attributes:
+        counters: What the worker counts.
         live: The program in force for requests to come.
         draining: True while the worker lets its clients finish.
         date_line: The Date field of this second.
@@ -77,13 +91,13 @@ class Service:
 
     __slots__ = (
         "_clock",
-        "_counters",
         "_format",
         "_id_count",
         "_id_prefix",
         "_on_ended",
         "_stamp",
         "_write",
+        "counters",
         "date_line",
         "draining",
         "live",
@@ -103,7 +117,7 @@ class Service:
             write: Takes a line of the access log.
             on_ended: Told of each session whose connection is gone.
         """
-        self._counters = counters
+        self.counters = counters
         self._clock = LogClock(local_offset)
         self._stamp = ""
         self._write = write
@@ -133,14 +147,23 @@ class Service:
         """Bounds for the heads of a new connection."""
         return self.live.head_limits
 
+    def begin(
+        self, stream: ClientStream, client: Client, head: RequestHead, now: float
+    ) -> Exchange:
+        """Begin an exchange: give it its request id, and the client's address as believed."""
+        counters = self.counters
+        counters.requests += 1
+        counters.requests_active += 1
+        self._id_count += 1
+        exchange = Exchange(stream, client, head, now)
+        exchange.request_id = f"{self._id_prefix}{self._id_count:016x}"
+        if client.trusted:
+            believe(exchange, self.live.trusted)
+        return exchange
+
     def serve(self, exchange: Exchange) -> None:
         """Find the exchange's route, ask its gates, and let its handler take it."""
         live = self.live
-        self._counters.requests += 1
-        self._id_count += 1
-        exchange.request_id = f"{self._id_prefix}{self._id_count:016x}"
-        if exchange.client.trusted:
-            believe(exchange, live.trusted)
         try:
             found = exchange.head.prepared
             if type(found) is not Found or found.live is not live:
@@ -159,9 +182,7 @@ class Service:
                 if answer is not None:
                     exchange.stream.send_answer(exchange, answer)
                     return
-            if route.serve is None:
-                raise ProxyError(500, Fault.PROXY, "a route without a handler")
-            route.serve(exchange)
+            (route.serve or _no_handler)(exchange)
             found.plan = exchange.plan
         except ProxyError as error:
             self.fail(exchange, error)
@@ -215,17 +236,36 @@ class Service:
 
     def fail(self, exchange: Exchange, error: ProxyError) -> None:
         """Answer an error, or cut short the answer that has begun."""
+        self._end_with(exchange, error, close=False)
+
+    def refuse(self, exchange: Exchange, error: ProxyError) -> None:
+        """Answer an error found while reading the request; its connection must not be read on."""
+        if not exchange.site and self.live.fallback is not None:
+            site = self.live.fallback
+            exchange.edit = site.edit if exchange.scheme == "https" else site.edit_plain
+        self._end_with(exchange, error, close=True)
+
+    def _end_with(self, exchange: Exchange, error: ProxyError, *, close: bool) -> None:
         exchange.error = error
         consumer, exchange.consumer = exchange.consumer, None
+        if consumer is not None:
+            consumer.client_gone()
         if exchange.phase >= Phase.ANSWERED:
-            if consumer is not None:
-                consumer.client_gone()
-            exchange.stream.abort()
+            exchange.stream.abort(exchange)
             return
-        exchange.stream.send_answer(exchange, self.error_answer(exchange, error))
+        answer = self.error_answer(exchange, error)
+        answer.close = answer.close or close
+        exchange.stream.send_answer(exchange, answer)
+
+    def answer_fields(self, exchange: Exchange, head: ResponseHead) -> bytes:
+        """Return the fields of an answer that begins now, edited and dated."""
+        exchange.status = head.status
+        exchange.phase = Phase.ANSWERED
+        fields = exchange.edit.apply(head.block)
+        return fields if head.dated else fields + self.date_line  # RFC 9110, 6.6.1
 
     def error_answer(self, exchange: Exchange, error: ProxyError) -> Answer:
-        """Turn an error into an answer, and say it in the log where it is not the client's fault."""
+        """Turn an error into an answer; say it in the log where it is not the client's fault."""
         if error.fault is not Fault.CLIENT:
             level = logging.ERROR if error.fault is Fault.PROXY else logging.WARNING
             _log.log(
@@ -234,18 +274,32 @@ class Service:
             )  # fmt: skip
         return error_answer(exchange.head, error, exchange.request_id)
 
+    def leave(self, exchange: Exchange, now: float) -> None:
+        """The client left before its answer was whole: stop what is done for it."""
+        consumer, exchange.consumer = exchange.consumer, None
+        if consumer is not None:
+            consumer.client_gone()
+        if not exchange.status:
+            exchange.status = CLIENT_GONE
+        if exchange.status != 101:
+            self.counters.requests_aborted += 1
+        self.finish(exchange, now)
+
     def finish(self, exchange: Exchange, now: float) -> None:
-        """Log and count an exchange that has ended."""
-        counters = self._counters
+        """Log and count an exchange that has ended. Once: further calls do nothing."""
+        if exchange.phase is Phase.FINISHED:
+            return
+        exchange.phase = Phase.FINISHED
+        exchange.consumer = None
+        counters = self.counters
+        counters.requests_active -= 1
         status = exchange.status
         if 200 <= status < 300:
             counters.responses_2xx += 1
-        elif status == 499:
-            counters.requests_aborted += 1
         elif status >= 500:
             counters.responses_5xx += 1
         elif status >= 400:
-            counters.responses_4xx += 1
+            counters.responses_4xx += status != CLIENT_GONE
         elif status >= 300:
             counters.responses_3xx += 1
         else:

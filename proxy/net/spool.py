@@ -6,20 +6,50 @@ given to it only when it is whole. The file has no name, so that nothing is left
 happens. Reads and writes go through the page cache and are done in place, as nginx does.
 """
 
+import errno
 import os
 import tempfile
 from collections import deque
+from pathlib import Path
 
 MEMORY = 64 * 1024  # bytes of one spool kept in memory
 _PIECE = 64 * 1024  # bytes read back at a time
+_JOIN = 4 * 1024  # pieces are joined up to this size
 
 
 class SpoolError(OSError):
     """The temporary file cannot be written: the disk is full, or there is none."""
 
 
+class SpoolBudget:
+    """What all spools of a worker together may take of files and of the disk.
+
+    Attributes:
+        files: Open now.
+        bytes: On the disk now.
+    """
+
+    __slots__ = ("bytes", "files", "most_bytes", "most_files")
+
+    def __init__(self, most_files: int = 512, most_bytes: int = 8 << 30) -> None:
+        self.most_files = most_files
+        self.most_bytes = most_bytes
+        self.files = 0
+        self.bytes = 0
+
+    def check(self, *, opens: bool) -> None:
+        """Raise SpoolError if no more may be written, or no further file opened."""
+        if opens and self.files >= self.most_files:
+            raise SpoolError(errno.EMFILE, "as many temporary files as there may be")
+        if self.bytes >= self.most_bytes:
+            raise SpoolError(errno.ENOSPC, "temporary files take as much as they may")
+
+
 class Spool:
     """Bytes in at one end, out at the other, in order.
+
+    What is in the file always comes before what is in memory, so that a file that cannot be
+    written any more (a full disk) costs nothing but memory: the rest simply stays there.
 
     Attributes:
         size: Bytes in it now.
@@ -27,49 +57,66 @@ class Spool:
     """
 
     __slots__ = (
+        "_budget",
         "_file",
         "_keep",
         "_memory",
         "_read_at",
-        "_unwritten",
+        "_taken",
         "_write_at",
         "size",
         "total",
     )
 
-    def __init__(self, *, keep: bool = False) -> None:
+    def __init__(self, budget: SpoolBudget, *, keep: bool = False) -> None:
         """Begin empty; with `keep`, what was taken out can be had again by `rewind`."""
+        self._budget = budget
         self._memory: deque[bytes] = deque()
+        self._taken = 0  # pieces of the memory that were taken and are kept
         self._file: int | None = None
         self._read_at = 0
         self._write_at = 0
         self._keep = keep
-        self._unwritten = b""
         self.size = 0
         self.total = 0
+
+    @property
+    def file_size(self) -> int:
+        """Bytes that the file takes on the disk. It shrinks only when all of it has been read."""
+        return self._write_at
 
     def put(self, data: bytes) -> None:
         """Append bytes.
 
         Raises:
-            SpoolError: They do not fit into memory and cannot be written.
+            SpoolError: They do not fit into memory and cannot be written. They were taken all
+                the same, into memory: whoever sends them has to be stopped.
         """
-        held = self.total if self._keep else self.size
-        if self._file is None and held + len(data) <= MEMORY:
-            self._memory.append(data)
+        memory = self._memory
+        # Pieces of a few bytes would cost many times their length.
+        if len(memory) > self._taken and len(memory[-1]) + len(data) <= _JOIN:
+            memory[-1] += data
         else:
-            self._write(data)
+            memory.append(data)
         self.size += len(data)
         self.total += len(data)
+        if self._file is not None or (self.total if self._keep else self.size) > MEMORY:
+            self._spill()
 
-    def _write(self, data: bytes) -> None:
+    def _spill(self) -> None:
+        """Move what is in memory to the file's end."""
+        memory = self._memory
+        self._budget.check(opens=self._file is None)
         try:
             if self._file is None:
                 self._file = _open_unnamed()
-                for held in self._memory:
-                    self._append(self._file, held)
-                self._memory.clear()
-            self._append(self._file, data)
+                self._budget.files += 1
+            while memory:
+                self._append(self._file, memory[0])
+                if self._taken:  # only with `keep`, while the file was not needed yet
+                    self._read_at += len(memory[0])
+                    self._taken -= 1
+                memory.popleft()
         except OSError as error:
             raise SpoolError(error.errno, f"temporary file: {error.strerror}") from None
 
@@ -80,52 +127,62 @@ class Spool:
             written = os.pwrite(descriptor, view, at)
             at += written
             view = view[written:]
+        self._budget.bytes += at - self._write_at
         self._write_at = at
 
-    def keep_in_memory(self, data: bytes) -> None:
-        """Append a piece that `put` could not write, after everything else, come what may."""
-        self._unwritten += data
-        self.size += len(data)
-        self.total += len(data)
-
     def take(self) -> bytes:
-        """Return the next piece, b"" when nothing is left."""
-        if self._file is not None and self._read_at < self._write_at:
-            length = min(_PIECE, self._write_at - self._read_at)
-            data = os.pread(self._file, length, self._read_at)
-            if not data:  # the file lost bytes that were written to it
-                raise SpoolError(0, "temporary file cut short")
-            self._read_at += len(data)
-            self.size -= len(data)
-            if not self.size and not self._keep:  # begin again in memory
-                self.close()
-            return data
-        if self._unwritten and (self._file is not None or not self._memory):
-            data, self._unwritten = self._unwritten, b""
-            self.size -= len(data)
-            return data
-        if not self._memory:
+        """Return the next piece, b"" when nothing is left.
+
+        Raises:
+            SpoolError: The file cannot be read.
+        """
+        if self._read_at < self._write_at and self._file is not None:
+            data = self._read(self._file)
+        elif len(self._memory) <= self._taken:
             return b""
-        if self._keep:
-            data = b"".join(self._memory)[self._read_at : self._read_at + _PIECE]
-            self._read_at += len(data)
+        elif self._keep:
+            data = self._memory[self._taken]
+            self._taken += 1
         else:
             data = self._memory.popleft()
         self.size -= len(data)
+        if not self.size and not self._keep:  # begin again in memory
+            self.close()
+        return data
+
+    def _read(self, descriptor: int) -> bytes:
+        length = min(_PIECE, self._write_at - self._read_at)
+        try:
+            data = os.pread(descriptor, length, self._read_at)
+        except OSError as error:
+            raise SpoolError(error.errno, f"temporary file: {error.strerror}") from None
+        if not data:  # the file lost bytes that were written to it
+            raise SpoolError(errno.EIO, "temporary file cut short")
+        self._read_at += len(data)
         return data
 
     def rewind(self) -> None:
         """Begin again at the first byte, for another try; needs `keep`."""
         self._read_at = 0
+        self._taken = 0
         self.size = self.total
+
+    def let_go(self) -> None:
+        """Keep what is taken out no longer. What was taken out before is gone, too."""
+        self._keep = False
+        for _ in range(self._taken):
+            self._memory.popleft()
+        self._taken = 0
 
     def close(self) -> None:
         """Let go of the file and of the memory."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
+            self._budget.files -= 1
+            self._budget.bytes -= self._write_at
         self._memory.clear()
-        self._unwritten = b""
+        self._taken = 0
         self._read_at = 0
         self._write_at = 0
         self.size = 0
@@ -140,5 +197,5 @@ def _open_unnamed() -> int:
         return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except (OSError, AttributeError):
         descriptor, path = tempfile.mkstemp(dir=folder)
-        os.unlink(path)
+        Path(path).unlink()
         return descriptor

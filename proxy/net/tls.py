@@ -257,10 +257,10 @@ class TlsChannel(Channel):
             self._say_goodbye()
         super().close()
 
-    def expire(self, now: float) -> None:
+    def expire(self, now: float) -> bool:
         """A handshake takes too long, or the session's deadline passed."""
-        if not self._established:
-            self._fail(TimeoutError("handshake timed out"))
-            self.abort()
-        else:
-            super().expire(now)
+        if self._established:
+            return super().expire(now)
+        self._fail(TimeoutError("handshake timed out"))
+        self.abort()
+        return True

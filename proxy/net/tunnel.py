@@ -1,63 +1,68 @@
-"""An upgraded connection: bytes both ways as they come, with back-pressure, for as long as it takes."""
+"""An upgraded connection: bytes both ways as they come, with back-pressure."""
 
-import math
-
-from proxy.clock import monotonic
 from proxy.errors import ProxyError
 from proxy.exchange.exchange import Exchange
 from proxy.message.head import ResponseHead
-from proxy.net.upstream_connection import UpstreamConnection
+from proxy.net.upstream_stream import UpstreamStream
+from proxy.state.counters import Counters
 
 _HALF_CLOSED = 30.0  # seconds that the other side may go on after one has closed its direction
 
 
 class Tunnel:
-    """Joins a client's stream and an upstream's connection after 101 (Switching Protocols).
+    """Joins a client's stream and an upstream's after 101 (Switching Protocols).
 
-    Implements `exchange.Consumer` and `upstream_connection.Holder`.
+    Implements `exchange.Consumer` and `upstream_stream.AnswerTaker`.
     """
 
-    __slots__ = ("_connection", "_exchange", "_idle", "_on_end")
+    __slots__ = ("_counters", "_exchange", "_idle", "_open", "_upstream")
 
-    def __init__(self, exchange: Exchange, connection: UpstreamConnection, idle: float) -> None:
+    def __init__(
+        self, exchange: Exchange, upstream: UpstreamStream, idle: float, counters: Counters
+    ) -> None:
         """Join; `idle` is the time in seconds without a byte either way that ends it."""
         self._exchange = exchange
-        self._connection = connection
+        self._upstream = upstream
         self._idle = idle
-        connection.set_idle(idle)
-        self._moved()
-
-    def _moved(self) -> None:
-        self._connection.set_deadline(monotonic() + self._idle)
+        self._counters = counters
+        self._open = True
+        counters.websockets += 1
+        counters.websockets_open += 1
+        upstream.set_idle(idle)
 
     # From the client.
 
     def body_received(self, data: bytes) -> None:
         """Pass bytes on to the upstream."""
-        self._moved()
-        self._connection.write(data)
-        if self._connection.writing_paused:
-            self._exchange.stream.pause_body()
+        upstream = self._upstream
+        upstream.set_idle(self._idle)
+        upstream.write_raw(data)
+        if upstream.writing_paused:
+            self._exchange.stream.pause_body(self._exchange)
 
     def body_ended(self, trailers: bytes) -> None:  # noqa: ARG002 - the face's signature
         """The client closed its direction: so do we, towards the upstream."""
-        self._connection.write_eof()
+        self._upstream.write_eof()
         self._idle = _HALF_CLOSED
-        self._connection.set_idle(_HALF_CLOSED)
-        self._moved()
+        self._upstream.set_idle(_HALF_CLOSED)
 
     def client_full(self) -> None:
         """Stop reading from the upstream."""
-        self._connection.pause_reading()
+        self._upstream.pause_reading()
 
     def client_ready(self) -> None:
         """Read from the upstream again."""
-        self._connection.resume_reading()
+        self._upstream.resume_reading()
 
     def client_gone(self) -> None:
-        """Close the upstream's connection after what was written to it."""
-        self._connection.set_deadline(math.inf)
-        self._connection.finish_and_close()
+        """Close the upstream's side after what was written to it."""
+        self._close()
+        self._upstream.close_after_writing()
+
+    def _close(self) -> None:
+        if self._open:
+            self._open = False
+            self._counters.websockets_open -= 1
 
     # From the upstream.
 
@@ -72,27 +77,28 @@ class Tunnel:
 
     def answer_body(self, data: bytes) -> None:
         """Pass bytes on to the client."""
-        self._moved()
-        self._exchange.stream.send_body(data)
+        self._exchange.stream.send_body(self._exchange, data)
 
     def answer_turn(self) -> None:
         """Write what came."""
         self._exchange.stream.flush()
 
     def answer_end(self, trailers: bytes) -> None:
-        """The upstream closed its direction: the client's connection ends after what was sent."""
-        self._connection.finish_and_close()
-        self._exchange.stream.end(trailers)
+        """The upstream closed its direction: the client's side ends after what was sent."""
+        self._close()
+        self._upstream.close_after_writing()
+        self._exchange.stream.end(self._exchange, trailers)
 
     def answer_lost(self, error: ProxyError) -> None:
         """The upstream is gone or was silent for too long."""
+        self._close()
         self._exchange.error = error
-        self._exchange.stream.abort()
+        self._exchange.stream.abort(self._exchange)
 
     def upstream_full(self) -> None:
         """Stop reading from the client."""
-        self._exchange.stream.pause_body()
+        self._exchange.stream.pause_body(self._exchange)
 
     def upstream_ready(self) -> None:
         """Read from the client again."""
-        self._exchange.stream.resume_body()
+        self._exchange.stream.resume_body(self._exchange)
