@@ -3,7 +3,7 @@
 from proxy.exchange.exchange import Exchange
 from proxy.net.spool import Spool, SpoolBudget, SpoolError
 
-_MOST = 1 << 30  # bytes of one answer that wait for a slow client (as nginx)
+_MOST = 1 << 30  # bytes on the disk for one answer to a slow client (as nginx)
 
 
 class Backlog:
@@ -28,7 +28,7 @@ class Backlog:
         except SpoolError as error:
             self._exchange.error = error
             self.full = True
-        if self._spool.size > _MOST:
+        if self._spool.file_size > _MOST:
             self.full = True
 
     def take(self) -> bytes:

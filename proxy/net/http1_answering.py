@@ -53,8 +53,9 @@ class Http1Answering(ABC):
             machine.keep_alive = False
         head = answer.head
         out = machine.begin(head, self._service.answer_fields(exchange, head))
-        out += machine.body(answer.body) + machine.finish()
-        exchange.sent = len(answer.body)
+        body = machine.body(answer.body)
+        out += body + machine.finish()
+        exchange.sent = len(body)
         self.flush()
         self._channel.write(out)
         self._answered(exchange, unread=unread)
@@ -76,6 +77,7 @@ class Http1Answering(ABC):
             return
         machine = self._machine
         prepared = head.prepared
+        unread = False
         plain = (
             machine.keep_alive
             and machine.reading is Reading.DONE
@@ -87,6 +89,8 @@ class Http1Answering(ABC):
             exchange.phase = Phase.ANSWERED
             machine.finish_whole()
         else:
+            # An early answer: the rest of its request may still be on the way.
+            unread = machine.reading is not Reading.DONE and not machine.skip_body()
             begun = machine.begin(head, self._service.answer_fields(exchange, head))
             if plain and head.dated:
                 head.prepared = PreparedAnswer(exchange.edit, begun)
@@ -95,7 +99,7 @@ class Http1Answering(ABC):
         if self._out:
             self.flush()
         self._channel.write(out)
-        self._answered(exchange, unread=False)
+        self._answered(exchange, unread=unread)
 
     def send_body(self, exchange: Exchange, data: bytes) -> None:
         """Send a piece of the body."""
@@ -156,6 +160,7 @@ class Http1Answering(ABC):
         self._out.append(self._machine.interim(ResponseHead(101, head.reason, fields)))
         self._switched = True
         self.flush()
+        self._channel.resume_reading()  # a lot may have come behind the request
         self._upgraded(exchange, self._machine.take_rest())
 
     def pause_body(self, exchange: Exchange) -> None:

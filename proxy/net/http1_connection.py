@@ -80,7 +80,11 @@ class Http1Connection(Http1Answering):
 
     def resume_writing(self) -> None:
         """The client has caught up."""
-        if self._exchange is not None and self._exchange.consumer is not None:
+        if self._exchange is None:
+            if not self._lingering:
+                self._channel.resume_reading()
+                self._advance()
+        elif self._exchange.consumer is not None:
             self._exchange.consumer.client_ready()
 
     def channel_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - the face's signature
@@ -94,6 +98,10 @@ class Http1Connection(Http1Answering):
         """The client took too long; say so where it is in the middle of something."""
         machine = self._machine
         if self._exchange is None or self._lingering:
+            if self._channel.writing_paused and not self._lingering:
+                # It still reads; whether fast enough is another rule's business.
+                self._channel.deadline = now + self._service.timeouts.keep_alive
+                return False
             if not self._lingering and machine.buffered:
                 self._refuse(BadRequestError("no whole head in time", status=408))
                 return True
@@ -114,8 +122,13 @@ class Http1Connection(Http1Answering):
         if self._advancing:
             return
         self._advancing = True
+        channel = self._channel
         try:
             while True:
+                if channel.writing_paused and self._exchange is None:
+                    # Answers to further requests would only pile up; `resume_writing` goes on.
+                    channel.pause_reading()
+                    return
                 event = self._machine.next_event()
                 if event is None:
                     break
@@ -127,7 +140,7 @@ class Http1Connection(Http1Answering):
                     self._end_body(event)
                 elif event is PAUSED:
                     if self._machine.buffered > _PIPELINED:
-                        self._channel.pause_reading()
+                        channel.pause_reading()
                     break
         except BadRequestError as error:
             self._refuse(error)
@@ -135,7 +148,7 @@ class Http1Connection(Http1Answering):
             self._advancing = False
         if self._idle and self._exchange is None and self._machine.buffered:
             self._idle = False
-            self._channel.deadline = monotonic() + self._service.timeouts.request_header
+            channel.deadline = monotonic() + self._service.timeouts.request_header
 
     def _begin(self, head: RequestHead) -> None:
         service = self._service

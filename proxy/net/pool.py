@@ -158,6 +158,7 @@ class LivePool:
         if not fresh and chosen.idle:
             connection = self._reuse(chosen, waiter.exchange, now)
             if connection is not None:
+                self._not_scout(waiter)
                 self._give(connection, waiter)
                 return
         _ = start(self._open(chosen, waiter), f"connect {chosen.label}")
@@ -199,13 +200,16 @@ class LivePool:
             kind = _UntrustedError if untrusted else UpstreamError
             self._failed(peer, waiter, kind(502, f"{peer.label}: {reason}"), error)
             return
+        if channel.lost:  # it was closed before anybody could be told
+            error = UpstreamError(502, f"{peer.label}: closed as soon as it was open")
+            self._failed(peer, waiter, error)
+            return
         connection = UpstreamConnection(channel, peer, self)
         channel.session = connection
         self.connections += 1
         self._counters.upstream_connections += 1
         self.on_channel(channel)
-        if self._scout is waiter:
-            self._scout = None
+        self._not_scout(waiter)
         self._give(connection, waiter)
         if self._waiting:
             self._wake_all()
@@ -239,6 +243,7 @@ class LivePool:
             await self._open_transport(peer.address, tls)
             await done
         except BaseException:
+            done.cancel()  # nobody waits for what becomes of it
             tls.abort()
             raise
         return tls
@@ -258,21 +263,28 @@ class LivePool:
             self.group.failed(peer, monotonic())
         if not peer.server.unix_path:
             self._resolver.poke(peer.server.host)
+        self._not_scout(waiter)
+        waiter.not_connected(error, peer)
+
+    def _not_scout(self, waiter: Waiter) -> None:
+        """A waiter's way led to an end, so that another one may be sent out."""
         if self._scout is waiter:
             self._scout = None
-        waiter.not_connected(error, peer)
 
     # Waiting.
 
     def _queue(self, waiter: Waiter, now: float) -> None:
         """Let a request wait: for a free connection, or for anybody to be there at all."""
+        self._not_scout(waiter)
         # READY is who waited until now for somebody that may be tried again, and does not answer.
         refusing = self.group.verdict(now, waiter.tried) is not Availability.SATURATED
         if not waiter.wait_until:
             waiter.wait_until = now + (self.plan.hold if refusing else self.plan.queue_timeout)
-        if waiter.tried and isinstance(self._trouble, _UntrustedError):
-            waiter.not_connected(self._trouble, None)
-            return
+        # Without `hold` the failure itself is the answer: 502 for refused, 504 for too slow.
+        if waiter.tried and (isinstance(self._trouble, _UntrustedError) or not self.plan.hold):
+            if self._trouble is not None and refusing:
+                waiter.not_connected(self._trouble, None)
+                return
         if waiter.wait_until <= now:
             detail = "no server can be reached" if refusing else "every server is busy"
             if refusing and self._trouble is not None:
@@ -291,6 +303,10 @@ class LivePool:
     def queued(self) -> int:
         """How many requests wait."""
         return len(self._waiting)
+
+    def has_others(self, tried: Sequence[Peer]) -> bool:
+        """Say whether anybody beside these peers could take a request, now or when less busy."""
+        return self.group.verdict(monotonic(), tried) is not Availability.REFUSING
 
     def _set_timer(self) -> None:
         if self._timer is None and self._waiting:
@@ -320,8 +336,7 @@ class LivePool:
     def forget(self, waiter: Waiter) -> None:
         """A waiter is no longer interested."""
         self._waiting.pop(waiter, None)
-        if self._scout is waiter:
-            self._scout = None
+        self._not_scout(waiter)
 
     # Connections coming back.
 

@@ -307,7 +307,11 @@ class Relay:
         decision = after(self._failure(upstream, error), hop.pool.plan.retries)
         if decision is not Retry.SAME_FRESH:
             hop.pool.group.failed(upstream.peer, monotonic())
-        if decision is Retry.GIVE_UP:
+        others = (*self.tried, upstream.peer)
+        if decision is Retry.GIVE_UP or (
+            # Who is only slow gains nothing from being asked once more, so nobody waits for that.
+            error.status == 504 and not hop.pool.has_others(others)
+        ):
             self._fail(error)
             return
         hop.counters.upstream_retries += 1

@@ -87,11 +87,10 @@ class RequestBody:
             upstream.send_body(spool.take())
         if spool.size or upstream.writing_paused:
             return
-        if not self._ended:
-            self._exchange.stream.resume_body(self._exchange)
-            return
-        self._upstream = None
-        upstream.end_body(self._trailers)
+        self._exchange.stream.resume_body(self._exchange)  # also to hear of the client's leaving
+        if self._ended:
+            self._upstream = None
+            upstream.end_body(self._trailers)
 
     def upstream_full(self) -> None:
         """The upstream reads slowly: so must we, unless the body is kept anyway."""

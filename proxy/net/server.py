@@ -158,7 +158,9 @@ class WorkerServer:
         for channel in tuple(self._door.channels):
             if channel.deadline < now:
                 counters.client_timeouts += channel.expire(now)
-            elif channel.writing_paused and channel.check_stalled(now, write_idle):
+            elif (channel.writing_paused or channel.closing) and channel.check_stalled(
+                now, write_idle
+            ):
                 counters.client_timeouts += 1
                 channel.abort()
         self._sweep_upstreams(now)
