@@ -7,7 +7,6 @@ time: a server that has just come back must not be met by all of them.
 """
 
 import asyncio
-import errno
 import ssl
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -18,10 +17,9 @@ from proxy.errors import UpstreamError
 from proxy.exchange.exchange import Exchange
 from proxy.message.fields import field_values
 from proxy.net.channel import Channel
+from proxy.net.connecting import Connector, is_our_own, told
 from proxy.net.resolver import Resolver, Watch
 from proxy.net.tasks import start
-from proxy.net.tls import TlsChannel
-from proxy.net.tls_contexts import client_context, explain
 from proxy.net.upstream_connection import UpstreamConnection
 from proxy.net.upstream_stream import UpstreamStream
 from proxy.state.counters import Counters
@@ -30,7 +28,6 @@ from proxy.upstream.keepalive import IDEMPOTENT, idle_lifetime, reuse_allowed
 from proxy.upstream.peer import Address, Peer
 from proxy.upstream.plan import PoolPlan, ServerPlan
 
-_OUR_OWN = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 _TICK = 0.25  # seconds between tries while nobody can be reached
 
 
@@ -67,7 +64,7 @@ class LivePool:
 
     __slots__ = (
         "_closed",
-        "_contexts",
+        "_connector",
         "_counters",
         "_loop",
         "_resolver",
@@ -108,17 +105,13 @@ class LivePool:
         self.connections = 0
         self._counters = counters
         self._loop = asyncio.get_running_loop()
+        self._connector = Connector(plan, self._loop)
         self._resolver = resolver
         self._waiting: OrderedDict[Waiter, None] = OrderedDict()
         self._scout: Waiter | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._trouble: UpstreamError | None = None  # of the last try to connect
-        self._contexts: ssl.SSLContext | None = None
-        if any(server.scheme == "https" for server in plan.servers):
-            self._contexts = client_context(
-                verify=plan.tls.verify, ca_file=plan.tls.ca_file or None
-            )
         self._watches: list[Watch] = []
         for server in plan.servers:
             self._watch(server)
@@ -190,19 +183,16 @@ class LivePool:
         """Open a connection to a peer for a waiter that may be gone when it is there."""
         try:
             async with asyncio.timeout(waiter.connect_timeout):
-                channel = await self._connect(peer)
+                channel = await self._connector.connect(peer)
         except TimeoutError:
             self._failed(peer, waiter, UpstreamError(504, f"{peer.label}: connecting timed out"))
             return
         except OSError as error:  # ssl's errors are OSErrors, too
-            reason = explain(error) if isinstance(error, ssl.SSLError) else _reason(error)
             untrusted = isinstance(error, ssl.SSLCertVerificationError)
             kind = _UntrustedError if untrusted else UpstreamError
-            self._failed(peer, waiter, kind(502, f"{peer.label}: {reason}"), error)
-            return
-        if channel.lost:  # it was closed before anybody could be told
-            error = UpstreamError(502, f"{peer.label}: closed as soon as it was open")
-            self._failed(peer, waiter, error)
+            self._failed(
+                peer, waiter, kind(502, f"{peer.label}: {told(error)}"), ours=is_our_own(error)
+            )
             return
         connection = UpstreamConnection(channel, peer, self)
         channel.session = connection
@@ -214,52 +204,12 @@ class LivePool:
         if self._waiting:
             self._wake_all()
 
-    async def _connect(self, peer: Peer) -> Channel:
-        plan = peer.server
-        if plan.scheme != "https":
-            channel = Channel()
-            await self._open_transport(peer.address, channel)
-            return channel
-        done: asyncio.Future[None] = self._loop.create_future()
-
-        def established(_: TlsChannel) -> None:
-            if not done.done():
-                done.set_result(None)
-
-        def failed(_: TlsChannel, error: Exception) -> None:
-            if not done.done():
-                done.set_exception(error)
-
-        context = self._contexts
-        name = self.plan.tls.server_name or plan.host
-        if context is None:
-            raise AssertionError
-        tls = TlsChannel(
-            lambda incoming, outgoing: context.wrap_bio(incoming, outgoing, server_hostname=name),
-            established,
-            failed,
-        )
-        try:
-            await self._open_transport(peer.address, tls)
-            await done
-        except BaseException:
-            done.cancel()  # nobody waits for what becomes of it
-            tls.abort()
-            raise
-        return tls
-
-    async def _open_transport(self, address: Address, channel: Channel) -> None:
-        if isinstance(address, str):
-            await self._loop.create_unix_connection(lambda: channel, address)
-        else:
-            await self._loop.create_connection(lambda: channel, *address)
-
     def _failed(
-        self, peer: Peer, waiter: Waiter, error: UpstreamError, cause: OSError | None = None
+        self, peer: Peer, waiter: Waiter, error: UpstreamError, *, ours: bool = False
     ) -> None:
         peer.active -= 1
         self._trouble = error
-        if cause is None or cause.errno not in _OUR_OWN:
+        if not ours:
             self.group.failed(peer, monotonic())
         if not peer.server.unix_path:
             self._resolver.poke(peer.server.host)
@@ -281,10 +231,13 @@ class LivePool:
         if not waiter.wait_until:
             waiter.wait_until = now + (self.plan.hold if refusing else self.plan.queue_timeout)
         # Without `hold` the failure itself is the answer: 502 for refused, 504 for too slow.
-        if waiter.tried and (isinstance(self._trouble, _UntrustedError) or not self.plan.hold):
-            if self._trouble is not None and refusing:
-                waiter.not_connected(self._trouble, None)
-                return
+        if (
+            self._trouble is not None
+            and (waiter.tried and refusing)
+            and (isinstance(self._trouble, _UntrustedError) or not self.plan.hold)
+        ):
+            waiter.not_connected(self._trouble, None)
+            return
         if waiter.wait_until <= now:
             detail = "no server can be reached" if refusing else "every server is busy"
             if refusing and self._trouble is not None:
@@ -417,9 +370,3 @@ def _close_idle(peer: Peer) -> None:
     idle, peer.idle[:] = list(peer.idle), []
     for connection in idle:
         connection.close()
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__

@@ -176,8 +176,10 @@ class WorkerServer:
                 self._upstream_channels.discard(channel)
             elif channel.deadline < now:
                 self._share.counters.upstream_timeouts += channel.expire(now)
-            elif channel.writing_paused and channel.check_stalled(now, _STALLED):
+            elif channel.closing and channel.check_stalled(now, _STALLED):
                 channel.abort()
+            elif channel.writing_paused and channel.check_stalled(now, _STALLED):
+                self._share.counters.upstream_timeouts += channel.expire(now)
         board = self._share.health
         for name, pool in self._pools.items():
             pool.sweep(now)

@@ -1,0 +1,90 @@
+"""Opening connections to the servers of one upstream, with TLS where their plan says so."""
+
+import asyncio
+import errno
+import ssl
+
+from proxy.net.channel import Channel
+from proxy.net.tls import TlsChannel
+from proxy.net.tls_contexts import client_context, explain
+from proxy.upstream.peer import Address, Peer
+from proxy.upstream.plan import PoolPlan
+
+_OUR_OWN = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
+
+
+class Connector:
+    """Opens the connections of one pool."""
+
+    __slots__ = ("_context", "_loop", "_server_name")
+
+    def __init__(self, plan: PoolPlan, loop: asyncio.AbstractEventLoop) -> None:
+        """Make the TLS context that is needed, if any.
+
+        Raises:
+            TlsConfigurationError: The CA file of an https upstream cannot be used.
+        """
+        self._loop = loop
+        self._server_name = plan.tls.server_name
+        self._context: ssl.SSLContext | None = None
+        if any(server.scheme == "https" for server in plan.servers):
+            self._context = client_context(verify=plan.tls.verify, ca_file=plan.tls.ca_file or None)
+
+    async def connect(self, peer: Peer) -> Channel:
+        """Return an open channel to a peer; it has no session yet, and closes at the first byte.
+
+        Raises:
+            OSError: There is no connection to be had, or (`ssl.SSLError`) none to be trusted.
+        """
+        if peer.server.scheme == "https" and self._context is not None:
+            channel: Channel = await self._connect_tls(peer, self._context)
+        else:
+            channel = Channel()
+            await self._open_transport(peer.address, channel)
+        if channel.lost:  # before anybody could be told of it
+            raise ConnectionResetError(errno.ECONNRESET, "closed as soon as it was open")
+        return channel
+
+    async def _connect_tls(self, peer: Peer, context: ssl.SSLContext) -> TlsChannel:
+        done: asyncio.Future[None] = self._loop.create_future()
+
+        def established(_: TlsChannel) -> None:
+            if not done.done():
+                done.set_result(None)
+
+        def failed(_: TlsChannel, error: Exception) -> None:
+            if not done.done():
+                done.set_exception(error)
+
+        name = self._server_name or peer.server.host
+        tls = TlsChannel(
+            lambda incoming, outgoing: context.wrap_bio(incoming, outgoing, server_hostname=name),
+            established,
+            failed,
+        )
+        try:
+            await self._open_transport(peer.address, tls)
+            await done
+        except BaseException:
+            done.cancel()  # nobody waits for what becomes of it
+            tls.abort()
+            raise
+        return tls
+
+    async def _open_transport(self, address: Address, channel: Channel) -> None:
+        if isinstance(address, str):
+            await self._loop.create_unix_connection(lambda: channel, address)
+        else:
+            await self._loop.create_connection(lambda: channel, *address)
+
+
+def told(error: OSError) -> str:
+    """Return in words why there is no connection."""
+    if isinstance(error, ssl.SSLError):
+        return explain(error)
+    return error.strerror or str(error) or type(error).__name__
+
+
+def is_our_own(error: OSError) -> bool:
+    """Say whether it is this machine that has run out of something, rather than the peer."""
+    return error.errno in _OUR_OWN
