@@ -66,7 +66,7 @@ def pool_plan(*ports: int) -> PoolPlan:
     return PoolPlan("app", servers, hold=0.0, queue_timeout=0.0)
 
 
-def program(
+def program(  # noqa: PLR0913 - whatever a test may want to be different
     pool: PoolPlan,
     *,
     plan: ProxyPlan = _TO_APP,
