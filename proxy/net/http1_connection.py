@@ -21,13 +21,14 @@ from proxy.wire.http1_server import Reading
 
 _PIPELINED = 64 * 1024  # bytes of further requests taken in before their sender is stopped
 _LINGER = 2.0  # seconds in which a client may still send what will not be read
+_SETTLE = 3.0  # seconds after which a connection is taken to idle for long
 _LAST_CALL = 1.0  # seconds that a draining worker waits for a request that is on its way
 
 
 class Http1Connection(Http1Answering):
     """See the module's docstring. Implements `channel.Session` and `exchange.ClientStream`."""
 
-    __slots__ = ("_advancing", "_idle", "_lingering", "_refusal", "_watch", "client")
+    __slots__ = ("_advancing", "_idle", "_lingering", "_refusal", "_settled", "_watch", "client")
 
     def __init__(
         self, channel: Channel, service: Service, client: Client, refusal: ProxyError | None = None
@@ -46,6 +47,7 @@ class Http1Connection(Http1Answering):
         self._advancing = False
         self._lingering = False
         self._idle = False  # between two requests
+        self._settled = False  # and for some time
         self._watch: BodyWatch | None = None
         channel.deadline = monotonic() + service.timeouts.request_header
 
@@ -105,6 +107,13 @@ class Http1Connection(Http1Answering):
             if not self._lingering and machine.buffered:
                 self._refuse(BadRequestError("no whole head in time", status=408))
                 return True
+            keep_alive = self._service.timeouts.keep_alive
+            if self._idle and not self._settled and not self._lingering and keep_alive > _SETTLE:
+                self._settled = True
+                machine.forget()
+                if not self._service.draining:
+                    self._channel.deadline = now + keep_alive - _SETTLE
+                    return False
             self._channel.close()
             return False
         if machine.reading not in (Reading.LENGTH, Reading.CHUNKED):
@@ -227,7 +236,10 @@ class Http1Connection(Http1Answering):
         channel = self._channel
         if machine.reading is Reading.HEAD:
             self._idle = True
-            channel.deadline = now + self._service.timeouts.keep_alive
+            self._settled = False
+            # Twice: after a moment to let go of what an idle connection need not remember, and
+            # after the rest of its time to close it.
+            channel.deadline = now + min(_SETTLE, self._service.timeouts.keep_alive)
             if channel.reading_paused:
                 channel.resume_reading()
             if machine.buffered and not self._advancing:

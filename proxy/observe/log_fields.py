@@ -46,18 +46,19 @@ def client_fields(ready: Callable[[str], str]) -> Callable[[RequestHead], tuple[
             if len(known) >= _MOST_REMEMBERED:
                 known.clear()
             lines = b"\n" + head.block
-            lower = lines.lower()
             found = known[key] = (
-                ready(_first(lines, lower, b"\nreferer:")),
-                ready(_first(lines, lower, b"\nuser-agent:")),
+                ready(_first(lines, b"\nReferer:")),
+                ready(_first(lines, b"\nUser-Agent:")),
             )
         return found
 
     return read
 
 
-def _first(lines: bytes, lower: bytes, key: bytes) -> str:
-    at = lower.find(key)
+def _first(lines: bytes, key: bytes) -> str:
+    at = lines.find(key)  # as browsers write it
+    if at < 0:
+        at = lines.lower().find(key.lower())
     return _value(lines, at + len(key)) if at >= 0 else ""
 
 

@@ -258,6 +258,10 @@ class Http1Server:
             return body or self._next_chunks()
         return body or None
 
+    def forget(self) -> None:
+        """Let go of the heads that are remembered; for a connection that may idle for long."""
+        self._memo.clear()
+
     def skip_body(self) -> bool:
         """Throw away what came of the request's body; say whether that was all of it."""
         try:
