@@ -85,9 +85,9 @@ def load_pair(cert_path: Path, key_path: Path, passphrase: bytes | None = None) 
         CertificateError: A file cannot be read or is not what it should be, or the key is not
             the certificate's.
     """
-    chain_bytes, _ = _read(cert_path)
+    chain_bytes, _ = read_pem(cert_path)
     chain = _chain(cert_path, chain_bytes)
-    key_bytes, mode = _read(key_path)
+    key_bytes, mode = read_pem(key_path)
     key = _key(key_path, key_bytes, passphrase)
     _match(cert_path, chain, key_path, key)
     leaf = chain[0]
@@ -107,8 +107,12 @@ def load_pair(cert_path: Path, key_path: Path, passphrase: bytes | None = None) 
     )
 
 
-def _read(path: Path) -> tuple[bytes, int]:
-    """Return a file's content and mode."""
+def read_pem(path: Path) -> tuple[bytes, int]:
+    """Return a PEM file's content, which is not looked at, and its mode.
+
+    Raises:
+        CertificateError: It cannot be read, or is too large.
+    """
     try:
         with open(path, "rb", opener=_open) as file:
             found = os.fstat(file.fileno())

@@ -1,8 +1,13 @@
 """Upstreams to pool plans. An address given straight to a route's `proxy:` is a pool of its own."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from proxy.settings.addresses import ServerAddress
 from proxy.settings.models import HashBalance, Route, Server, Settings, Upstream
 from proxy.upstream.plan import HealthPlan, PoolPlan, ServerPlan, TlsClientPlan
+
+NO_AUTHORITIES: Mapping[str, str] = MappingProxyType({})
 
 
 def pool_name(route: Route) -> str:
@@ -13,19 +18,31 @@ def pool_name(route: Route) -> str:
     return str(route.proxy)
 
 
-def compile_pools(settings: Settings) -> dict[str, PoolPlan]:
-    """Return the plan of every upstream, and of every address that a route proxies to, by name."""
-    pools = {name: _pool(name, upstream) for name, upstream in settings.upstreams.items()}
+def compile_pools(
+    settings: Settings, authorities: Mapping[str, str] = NO_AUTHORITIES
+) -> dict[str, PoolPlan]:
+    """Return the plan of every upstream, and of every address that a route proxies to, by name.
+
+    Args:
+        settings: What was checked.
+        authorities: Content of `ca_file`, by upstream.
+
+    Raises:
+        KeyError: The authorities of an upstream are missing.
+    """
+    pools = {
+        name: _pool(name, upstream, authorities) for name, upstream in settings.upstreams.items()
+    }
     for site in settings.sites:
         for route in site.routes:
             upstream = settings.upstream_of(route)
             name = pool_name(route)
             if upstream is not None and name not in pools:
-                pools[name] = _pool(name, upstream)
+                pools[name] = _pool(name, upstream, authorities)
     return pools
 
 
-def _pool(name: str, upstream: Upstream) -> PoolPlan:
+def _pool(name: str, upstream: Upstream, authorities: Mapping[str, str]) -> PoolPlan:
     balance = upstream.balance
     by_key = balance.hash if isinstance(balance, HashBalance) else None
     return PoolPlan(
@@ -50,7 +67,7 @@ def _pool(name: str, upstream: Upstream) -> PoolPlan:
         response_buffering=upstream.buffering.response,
         tls=TlsClientPlan(
             verify=upstream.tls.verify,
-            ca_file=str(upstream.tls.ca_file or ""),
+            ca_pem=authorities[name] if upstream.tls.ca_file is not None else "",
             server_name=upstream.tls.server_name or "",
         ),
     )

@@ -2,19 +2,27 @@
 
 from collections.abc import Iterable, Mapping
 
-from proxy.compiler.pools import compile_pools
+from proxy.compiler.pools import NO_AUTHORITIES, compile_pools
 from proxy.compiler.sites import Pairs, compile_sites, compile_tls_sites
 from proxy.routing.program import Program
 from proxy.routing.route import Endpoint, Limits, LogPlan, Timeouts, TlsPlan
 from proxy.settings.models import ListenAddress, Settings
 
 
-def compile_program(settings: Settings, certificates: Mapping[str, Pairs]) -> Program:
+def compile_program(
+    settings: Settings,
+    certificates: Mapping[str, Pairs],
+    authorities: Mapping[str, str] = NO_AUTHORITIES,
+) -> Program:
     """Return the program for a configuration that was checked.
 
     Args:
         settings: What `settings.load` returned.
         certificates: By `sites.certificate_name`, for each site that has TLS.
+        authorities: Content of `ca_file`, by upstream, for each that names one.
+
+    Raises:
+        KeyError: The authorities of an upstream are missing.
     """
     listen = settings.listen
     return Program(
@@ -23,7 +31,7 @@ def compile_program(settings: Settings, certificates: Mapping[str, Pairs]) -> Pr
             *_endpoints(listen.https, tls=True),
         ),
         sites=compile_sites(settings),
-        pools=compile_pools(settings),
+        pools=compile_pools(settings, authorities),
         tls=TlsPlan(
             min_version=settings.tls.min_version,
             ciphers=settings.tls.ciphers,

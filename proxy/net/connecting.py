@@ -22,13 +22,13 @@ class Connector:
         """Make the TLS context that is needed, if any.
 
         Raises:
-            TlsConfigurationError: The CA file of an https upstream cannot be used.
+            TlsConfigurationError: The authorities of an https upstream cannot be used.
         """
         self._loop = loop
         self._server_name = plan.tls.server_name
         self._context: ssl.SSLContext | None = None
         if any(server.scheme == "https" for server in plan.servers):
-            self._context = client_context(verify=plan.tls.verify, ca_file=plan.tls.ca_file or None)
+            self._context = client_context(verify=plan.tls.verify, ca_pem=plan.tls.ca_pem)
 
     async def connect(self, peer: Peer) -> Channel:
         """Return an open channel to a peer; it has no session yet, and closes at the first byte.

@@ -97,7 +97,7 @@ class LivePool:
             counters: What the worker counts.
 
         Raises:
-            TlsConfigurationError: The CA file of an https upstream cannot be used.
+            TlsConfigurationError: The authorities of an https upstream cannot be used.
         """
         self.plan = plan
         self.group = group

@@ -102,7 +102,7 @@ class _Rounds:
         tls = None
         if any(server.scheme == "https" for server in pool.servers):
             try:
-                tls = client_context(verify=pool.tls.verify, ca_file=pool.tls.ca_file or None)
+                tls = client_context(verify=pool.tls.verify, ca_pem=pool.tls.ca_pem)
             except TlsConfigurationError as error:
                 _log.error("upstream %s: no health checks: %s", pool.name, error)
                 return

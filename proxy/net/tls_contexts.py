@@ -262,17 +262,18 @@ class TlsFront:
 
 
 def client_context(
-    *, verify: bool = True, ca_file: str | None = None, alpn: Iterable[str] = ("http/1.1",)
+    *, verify: bool = True, ca_pem: str = "", alpn: Iterable[str] = ("http/1.1",)
 ) -> ssl.SSLContext:
     """Return the context for connections to an https upstream: TLS 1.2 at least.
 
     Args:
         verify: Check the chain and the host name. Without, anybody may answer in its place.
-        ca_file: PEM file of the certificates to trust instead of the system's.
+        ca_pem: Certificates to trust instead of the system's, in PEM. Not a file: workers may have
+            lost the right to read it, and what was checked has to be what is used.
         alpn: Protocols to offer, the preferred first.
 
     Raises:
-        TlsConfigurationError: The file cannot be read or holds no certificate.
+        TlsConfigurationError: `ca_pem` holds what is no certificate.
     """
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -283,17 +284,15 @@ def client_context(
     if not verify:
         made.check_hostname = False
         made.verify_mode = ssl.CERT_NONE
-    elif ca_file is None:
+    elif not ca_pem:
         made.load_default_certs(ssl.Purpose.SERVER_AUTH)
     else:
-        # Trust also an intermediate or the server's own certificate if that is all the file has.
+        # Trust also an intermediate or the server's own certificate if that is all there is.
         made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         try:
-            made.load_verify_locations(ca_file)
-        except ssl.SSLError:
-            raise TlsConfigurationError(f"{ca_file}: no certificates in PEM") from None
-        except OSError as error:
-            raise TlsConfigurationError(f"{ca_file}: {error.strerror}") from None
+            made.load_verify_locations(cadata=ca_pem)
+        except (ssl.SSLError, TypeError):  # TypeError: it is not ASCII
+            raise TlsConfigurationError("what is no certificate among the authorities") from None
     return made
 
 

@@ -45,7 +45,7 @@ def made_ready(loaded: Loaded, generation: int, since: float) -> InForce:
     return InForce(
         generation,
         loaded,
-        compile_program(settings, loaded.certificates),
+        compile_program(settings, loaded.certificates, loaded.authorities),
         cpus.usable() if settings.workers == "auto" else settings.workers,
         privileges.plan(settings.user, os.geteuid()),
         since,

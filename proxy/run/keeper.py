@@ -133,7 +133,7 @@ class Keeper:
     def _adopt(self, _message: Message, descriptors: list[int]) -> None:
         """Take on the configuration that the workers serve now."""
         loaded = unpickled(from_memory(descriptors[0]))
-        program = compile_program(loaded.settings, loaded.certificates)
+        program = compile_program(loaded.settings, loaded.certificates, loaded.authorities)
         self._loaded = loaded
         if program.pools != self._program.pools:
             self._program = program

@@ -1,7 +1,7 @@
 """A configuration file with everything it names: read and checked as one, before anything starts.
 
 Certificates and keys are read here, by whoever starts the proxy, so that workers that gave up
-their privileges never open a key.
+their privileges never open a file that only root may read.
 """
 
 import pickle
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from proxy.certificates.authorities import load_authorities
 from proxy.certificates.local_ca import ensure_leaf, ensure_root
 from proxy.certificates.pair import CertificateError, CertificatePair, load_pair
 from proxy.clock import utc_now
@@ -27,12 +28,14 @@ class Loaded:
 
     Attributes:
         certificates: Pairs of chain and key in PEM, by the compiler's name for each site's.
+        authorities: What is in the `ca_file` of an upstream, in PEM, by the upstream's name.
         root: File of the local CA's certificate, for import into browsers; "" if no site needs it.
         remarks: What speaks against a certificate and is yet no reason not to serve.
     """
 
     settings: Settings
     certificates: dict[str, tuple[Pem, ...]] = field(repr=False)
+    authorities: dict[str, str] = field(default_factory=dict, repr=False)
     root: str = ""
     remarks: tuple[str, ...] = ()
 
@@ -49,6 +52,7 @@ class _Reading:
         self._create = create
         self._state_dir = Path(settings.state_dir)
         self.certificates: dict[str, tuple[Pem, ...]] = {}
+        self.authorities: dict[str, str] = {}
         self.problems: list[Problem] = []
         self.remarks: list[str] = []
         self.root = ""
@@ -65,16 +69,19 @@ class _Reading:
                 self.certificates[certificate_name(site)] = ((pair.chain_pem, pair.key_pem),)
                 self._remark(site, pair)
 
-    def try_authorities(self) -> None:
-        """Find out whether every `ca_file` holds certificates, before a worker needs them."""
+    def read_authorities(self) -> None:
+        """Read every `ca_file`, and find out whether TLS takes what is in it."""
         for name, upstream in self._settings.upstreams.items():
             if upstream.tls.ca_file is None:
                 continue
+            file = Path(upstream.tls.ca_file)
             try:
-                client_context(ca_file=str(upstream.tls.ca_file))
-            except TlsConfigurationError as error:
+                self.authorities[name] = load_authorities(file)
+                client_context(ca_pem=self.authorities[name])
+            except (CertificateError, TlsConfigurationError) as error:
+                told = str(error) if isinstance(error, CertificateError) else f"{file}: {error}"
                 path = ("upstreams", name, "tls", "ca_file")
-                self.problems.append(self._problem(path, str(error)))
+                self.problems.append(self._problem(path, told))
 
     def _pair(self, site: Site) -> CertificatePair | None:
         if isinstance(site.tls, CertificateFiles):
@@ -125,10 +132,16 @@ def load(path: str, environ: Mapping[str, str], *, create: bool = True) -> Loade
         raise LoadError(str(error)) from None
     reading = _Reading(settings, create=create)
     reading.read()
-    reading.try_authorities()
+    reading.read_authorities()
     if reading.problems:
         raise LoadError(str(SettingsError(tuple(reading.problems))))
-    return Loaded(settings, reading.certificates, reading.root, tuple(reading.remarks))
+    return Loaded(
+        settings,
+        reading.certificates,
+        reading.authorities,
+        reading.root,
+        tuple(reading.remarks),
+    )
 
 
 def unpickled(content: bytes) -> Loaded:

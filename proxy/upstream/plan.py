@@ -57,12 +57,12 @@ class TlsClientPlan:
 
     Attributes:
         verify: Check the chain and the name.
-        ca_file: PEM file of the authorities to believe; "" for the system's.
+        ca_pem: Certificates of the authorities to believe, in PEM; "" for the system's.
         server_name: Sent as SNI and looked for in the certificate; "" means the server's host.
     """
 
     verify: bool = True
-    ca_file: str = ""
+    ca_pem: str = field(default="", repr=False)
     server_name: str = ""
 
 

@@ -1,3 +1,5 @@
+import pytest
+
 from proxy.compiler.pools import compile_pools
 from proxy.upstream.plan import HealthPlan, PoolPlan, ServerPlan, TlsClientPlan
 from tests.compiler.compiling import settings
@@ -49,7 +51,8 @@ def test_everything_said_of_an_upstream_arrives() -> None:
                 tls: {ca_file: ca.pem, server_name: app.internal}
             """
             + SITES.replace("\n", "\n            ")
-        )
+        ),
+        {"app": "the CA"},
     )
     assert set(pools) == {"idle", "app", "http://django:8000", "unix:/run/app.sock"}
     assert pools["idle"].servers == (ServerPlan("http://[::1]:1", "http", "::1", 1),)
@@ -77,7 +80,7 @@ def test_everything_said_of_an_upstream_arrives() -> None:
         queue_timeout=15.0,
         request_buffering="on",
         response_buffering="off",
-        tls=TlsClientPlan(ca_file="/srv/ca.pem", server_name="app.internal"),
+        tls=TlsClientPlan(ca_pem="the CA", server_name="app.internal"),
     )
 
 
@@ -86,3 +89,9 @@ def test_defaults_agree_with_those_of_the_plan() -> None:
     assert compile_pools(settings(text))["app"] == PoolPlan(
         "app", (ServerPlan("http://app:1", "http", "app", 1),)
     )
+
+
+def test_an_upstream_whose_authorities_are_missing_is_not_trusted_by_the_systems() -> None:
+    text = "upstreams: {app: {servers: ['https://app'], tls: {ca_file: ca.pem}}}\n" + SITES
+    with pytest.raises(KeyError):
+        compile_pools(settings(text))

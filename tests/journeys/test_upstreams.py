@@ -548,13 +548,16 @@ def test_an_https_upstream_is_verified(
     start_proxy: StartProxy, tmp_path: Path, upstreams: Upstreams, ca: trustme.CA
 ) -> None:
     app = upstreams(says("secret"), tls=secured(ca, "127.0.0.1"))
-    proxy = start_proxy(config(listed(app), top="user: null", tls="{ca_file: ./ca.pem}"), tmp_path)
+    proxy = start_proxy(config(listed(app), tls="{ca_file: ./ca.pem}"), tmp_path)
     assert told(proxy, 5) == {"secret": 5}
     assert app.connections == 1
     named = upstreams(says("named"), tls=secured(ca, "app.internal"))
     tls = "{ca_file: ./ca.pem, server_name: app.internal}"
-    assert proxy.reload(config(listed(named), top="user: null", tls=tls)).returncode == 0
+    assert proxy.reload(config(listed(named), tls=tls)).returncode == 0
     assert told(proxy, 3) == {"named": 3}
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    assert proxy.reload().returncode == 0
+    assert get(proxy).status == 502, "what is in the file has changed, and nothing else"
 
 
 @pytest.mark.parametrize("wrong", ["name", "authority", "no file"])
@@ -565,13 +568,13 @@ def test_an_https_upstream_that_cannot_be_verified_gets_nothing(
     signer = trustme.CA() if wrong == "authority" else ca
     app = upstreams(says("secret"), tls=secured(signer, name))
     tls = {} if wrong == "no file" else {"tls": "{ca_file: ./ca.pem}"}
-    proxy = start_proxy(config(listed(app), top="user: null", **tls), tmp_path)
+    proxy = start_proxy(config(listed(app), **tls), tmp_path)
     done = get(proxy)
     assert done.status == 502
     assert "certificate" not in done.text
     await_log(proxy, "certificate not trusted")
     assert app.requests == []
-    unverified = config(listed(app), top="user: null", tls="{verify: false}")
+    unverified = config(listed(app), tls="{verify: false}")
     assert proxy.reload(unverified).returncode == 0
     assert get(proxy).text == "secret"
 

@@ -185,14 +185,12 @@ def tls() -> ssl.SSLContext:
 
 
 @pytest.fixture
-def ca_file(tmp_path: Path) -> str:
-    path = tmp_path / "ca.pem"
-    path.write_bytes(CA.cert_pem.bytes())
-    return str(path)
+def ca_pem() -> str:
+    return CA.cert_pem.bytes().decode("ascii")
 
 
 async def test_tls_is_verified(
-    tls: ssl.SSLContext, ca_file: str, caplog: pytest.LogCaptureFixture
+    tls: ssl.SSLContext, ca_pem: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL, "asyncio")  # the server's view of a refused certificate
     async with serving(tls=tls) as app:
@@ -202,9 +200,9 @@ async def test_tls_is_verified(
             context = client_context(**how)  # type: ignore[arg-type]  # one of the two
             return await ask(Target(plan, where, health(), context, name))
 
-        assert await asked("app.test", ca_file=ca_file) == ""
+        assert await asked("app.test", ca_pem=ca_pem) == ""
         assert "not trusted" in await asked("app.test")
-        assert "not trusted" in await asked("other.test", ca_file=ca_file)
+        assert "not trusted" in await asked("other.test", ca_pem=ca_pem)
         assert await asked("other.test", verify=False) == ""
 
 
@@ -379,29 +377,29 @@ async def test_verdicts_stay_until_every_name_has_resolved(app: App) -> None:
         await board.until(key, verdict=True)
 
 
-async def test_a_pool_whose_authorities_are_missing_is_not_probed_but_others_are(
-    app: App, tmp_path: Path, caplog: pytest.LogCaptureFixture
+async def test_a_pool_whose_authorities_are_none_is_not_probed_but_others_are(
+    app: App, caplog: pytest.LogCaptureFixture
 ) -> None:
     board, server = Board(), plan_of(app.port)
     broken = PoolPlan(
         "broken",
         (plan_of(1, "https"),),
         health=health(),
-        tls=TlsClientPlan(ca_file=str(tmp_path / "missing.pem")),
+        tls=TlsClientPlan(ca_pem="nonsense"),
     )
     async with probing(board, broken, PoolPlan("app", (server,), health=health())):
         await board.until(key_of("app", server), verdict=True)
     assert "upstream broken: no health checks" in caplog.text
 
 
-async def test_tls_servers_are_probed_by_their_name(tls: ssl.SSLContext, ca_file: str) -> None:
+async def test_tls_servers_are_probed_by_their_name(tls: ssl.SSLContext, ca_pem: str) -> None:
     async with serving(tls=tls) as app:
         board, server = Board(), plan_of(app.port, "https")
         pool = PoolPlan(
             "app",
             (server,),
             health=health(),
-            tls=TlsClientPlan(ca_file=ca_file, server_name="app.test"),
+            tls=TlsClientPlan(ca_pem=ca_pem, server_name="app.test"),
         )
         async with probing(board, pool):
             await board.until(key_of("app", server), verdict=True)

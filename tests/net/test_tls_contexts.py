@@ -30,6 +30,7 @@ V13 = ssl.TLSVersion.TLSv1_3
 BOTH = pytest.mark.parametrize("version", [V12, V13], ids=["tls12", "tls13"])
 
 CA = trustme.CA()
+CA_PEM = CA.cert_pem.bytes().decode("ascii")
 A_EC = pem(CA.issue_cert("a.test", "www.a.test"))
 A_RSA = pem(CA.issue_cert("a.test", "www.a.test", key_type=trustme.KeyType.RSA))
 A_AGAIN = pem(CA.issue_cert("a.test"))
@@ -432,19 +433,17 @@ def upstream(name: str, context: ssl.SSLContext) -> Visit:
     return visit(front_for(SITE_A, SITE_B), name, context)
 
 
-def test_an_upstream_is_verified(tmp_path: Path) -> None:
-    CA.cert_pem.write_to_path(tmp_path / "ca.pem")
-    context = tls_contexts.client_context(ca_file=str(tmp_path / "ca.pem"))
+def test_an_upstream_is_verified() -> None:
+    context = tls_contexts.client_context(ca_pem=CA_PEM)
     done = upstream("a.test", context)
     assert done.worked
     assert done.client.selected_alpn_protocol() is None
     assert not context.options & ssl.OP_IGNORE_UNEXPECTED_EOF
 
 
-def test_an_upstream_with_a_certificate_of_another_name(tmp_path: Path) -> None:
-    CA.cert_pem.write_to_path(tmp_path / "ca.pem")
+def test_an_upstream_with_a_certificate_of_another_name() -> None:
     front = front_for(TlsSite(("c.test",), (A_EC,)))
-    context = tls_contexts.client_context(ca_file=str(tmp_path / "ca.pem"))
+    context = tls_contexts.client_context(ca_pem=CA_PEM)
     done = visit(front, "c.test", context)
     assert done.client_end.error is not None
     assert "Hostname mismatch" in explain(done.client_end.error)
@@ -459,21 +458,19 @@ def test_an_upstream_of_an_unknown_authority() -> None:
     assert done.server_error == "client does not trust our certificate (alert unknown_ca)"
 
 
-def test_an_upstream_may_be_pinned_to_its_own_certificate(tmp_path: Path) -> None:
-    (tmp_path / "pin.pem").write_bytes(A_EC[0])
-    assert upstream("a.test", tls_contexts.client_context(ca_file=str(tmp_path / "pin.pem"))).worked
+def test_an_upstream_may_be_pinned_to_its_own_certificate() -> None:
+    pinned = tls_contexts.client_context(ca_pem=A_EC[0].decode("ascii"))
+    assert upstream("a.test", pinned).worked
 
 
 def test_an_upstream_that_is_not_verified() -> None:
     assert upstream("a.test", tls_contexts.client_context(verify=False)).worked
 
 
-def test_a_ca_file_that_is_missing_or_no_pem(tmp_path: Path) -> None:
-    with pytest.raises(TlsConfigurationError, match=r"ca\.pem: No such file"):
-        tls_contexts.client_context(ca_file=str(tmp_path / "ca.pem"))
-    (tmp_path / "ca.pem").write_text("nonsense")
-    with pytest.raises(TlsConfigurationError, match=r"ca\.pem: no certificates in PEM"):
-        tls_contexts.client_context(ca_file=str(tmp_path / "ca.pem"))
+@pytest.mark.parametrize("wrong", ["nonsense", "nöt ASCII", CA_PEM.replace("MII", "MIX")])
+def test_authorities_that_are_none(wrong: str) -> None:
+    with pytest.raises(TlsConfigurationError, match="no certificate among the authorities"):
+        tls_contexts.client_context(ca_pem=wrong)
 
 
 # Reasons

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from proxy.compiler.program import compile_program
 from proxy.run.loading import LoadError, load, unpickled
 
 TWO = """
@@ -84,3 +85,47 @@ def test_mistakes_in_the_file_come_first(config: Path) -> None:
 def test_what_clients_will_complain_of_is_remarked(config: Path) -> None:
     config.write_text(TWO.replace("hosts: [given.test]", "hosts: [other.test]"))
     assert any("other.test" in remark for remark in load(str(config), {}).remarks)
+
+
+UPSTREAM = """
+state_dir: ./state
+upstreams:
+  app:
+    servers: ["https://app.internal"]
+    tls: {ca_file: ./ca.pem}
+sites: [{hosts: [a.test], tls: off, routes: [{path: /, proxy: app}]}]
+"""
+
+
+def test_authorities_are_read_once_and_for_all(tmp_path: Path) -> None:
+    path, file, ca = tmp_path / "proxy.yaml", tmp_path / "ca.pem", trustme.CA()
+    path.write_text(UPSTREAM)
+    ca.cert_pem.write_to_path(file)
+    loaded = load(str(path), {})
+    file.unlink()
+    program = compile_program(loaded.settings, loaded.certificates, loaded.authorities)
+    assert program.pools["app"].tls.ca_pem == ca.cert_pem.bytes().decode()
+    assert "BEGIN" not in repr(loaded) + repr(program)
+
+
+BROKEN = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "No such file"),
+        ("nonsense", "no certificates in PEM"),
+        (BROKEN, "what is no certificate among the authorities"),
+    ],
+)
+def test_what_is_wrong_with_authorities_is_told_with_its_place(
+    tmp_path: Path, content: str | None, told: str
+) -> None:
+    path = tmp_path / "proxy.yaml"
+    path.write_text(UPSTREAM)
+    if content is not None:
+        (tmp_path / "ca.pem").write_text(content)
+    with pytest.raises(LoadError) as failed:
+        load(str(path), {})
+    assert f"{path}:6:20: upstreams.app.tls.ca_file: {tmp_path}/ca.pem: {told}" in str(failed.value)
