@@ -49,6 +49,7 @@ class RequestBody:
             self._exchange.error = error
             self._pause()  # the piece itself was taken, into memory
             was_kept, self.kept = self.kept, False
+            spool.let_go()
             return was_kept
         if not self.kept and spool.size >= MEMORY:
             self._pause()
