@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
+from proxy.compiler.chain import Chains
 from proxy.compiler.pools import NO_AUTHORITIES, compile_pools
 from proxy.compiler.sites import Pairs, compile_sites, compile_tls_sites
+from proxy.policy.response_headers import response_headers
 from proxy.routing.program import Program
 from proxy.routing.route import Endpoint, Limits, LogPlan, Timeouts, TlsPlan
 from proxy.settings.models import ListenAddress, Settings
@@ -43,6 +45,7 @@ def compile_program(
         trusted=settings.trusted_networks,
         proxy_protocol=settings.proxy_protocol,
         drain_timeout=settings.drain_timeout,
+        edit=Chains().chain([response_headers(settings.headers_of())]).edit_plain,
     )
 
 

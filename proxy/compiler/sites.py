@@ -64,6 +64,7 @@ def _site(settings: Settings, site: SiteSettings, chains: Chains) -> Site:
         edit=common.edit,
         edit_plain=common.edit_plain,
         hosts=site.hosts,
+        tls=site.tls != "off",
     )
 
 

@@ -36,7 +36,7 @@ Formatter = Callable[[Exchange, float, str], str]
 class LiveProgram:
     """A Program in a worker: with pools that have sockets, and routes bound to them."""
 
-    __slots__ = ("fallback", "head_limits", "pools", "program", "trusted")
+    __slots__ = ("head_limits", "pools", "program", "trusted")
 
     def __init__(
         self,
@@ -56,9 +56,6 @@ class LiveProgram:
                     pool = pools[route.proxy.pool]
                     hop = LiveHop(pool, route.proxy, service.fail, service.counters, budget)
                     route.serve = hop.serve
-        # Whose headers an answer has that no site can be found for.
-        sites = program.all_sites()
-        self.fallback = program.sites.find("") or (sites[0] if len(sites) == 1 else None)
 
 
 class Found:
@@ -77,6 +74,15 @@ class Found:
 
 def _no_handler(exchange: Exchange) -> None:
     raise ProxyError(500, Fault.PROXY, f"route {exchange.route} has no handler")
+
+
+def _no_site(exchange: Exchange, site: Site | None) -> ProxyError:
+    """RFC 9110, 15.5.20: over TLS the client may try again on another connection."""
+    detail = f"no site for host {exchange.head.host!r}"
+    if site is not None:
+        detail = f"site {site.label} is not served over TLS"
+    status = 421 if site is not None or exchange.scheme == "https" else 404
+    return BadRequestError(detail, status=status, public="This host is not served here.")
 
 
 class Service:
@@ -194,8 +200,10 @@ class Service:
         head = exchange.head
         plain = exchange.scheme != "https"
         site = live.program.sites.find(head.host)
-        if site is None:
-            raise self._no_site(exchange)
+        # Whatever a trusted proxy says of the scheme: it is this connection that has TLS.
+        if site is None or (exchange.client.scheme == "https" and not site.tls):
+            exchange.edit = live.program.edit
+            raise _no_site(exchange, site)
         exchange.site = site.label
         exchange.edit = site.edit_plain if plain else site.edit
         if plain:
@@ -211,13 +219,6 @@ class Service:
         found = Found(live, site.label, route, route.edit_plain if plain else route.edit)
         head.prepared = found
         return found
-
-    def _no_site(self, exchange: Exchange) -> ProxyError:
-        """RFC 9110, 15.5.20: over TLS the client may try again on another connection."""
-        detail = f"no site for host {exchange.head.host!r}"
-        if exchange.scheme == "https":
-            return BadRequestError(detail, status=421, public="This host is not served here.")
-        return BadRequestError(detail, status=404, public="This host is not served here.")
 
     def _no_route(self, site: Site, exchange: Exchange) -> None:
         head = exchange.head
@@ -240,9 +241,8 @@ class Service:
 
     def refuse(self, exchange: Exchange, error: ProxyError) -> None:
         """Answer an error found while reading the request; its connection must not be read on."""
-        if not exchange.site and self.live.fallback is not None:
-            site = self.live.fallback
-            exchange.edit = site.edit if exchange.scheme == "https" else site.edit_plain
+        if not exchange.site:
+            exchange.edit = self.live.program.edit
         self._end_with(exchange, error, close=True)
 
     def _end_with(self, exchange: Exchange, error: ProxyError, *, close: bool) -> None:

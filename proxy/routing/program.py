@@ -3,6 +3,7 @@
 import ipaddress
 from dataclasses import dataclass
 
+from proxy.message.edit import NO_EDIT, FieldEdit
 from proxy.routing.route import Endpoint, Limits, LogPlan, Timeouts, TlsPlan
 from proxy.routing.sites import Site, SiteTable
 from proxy.upstream.plan import PoolPlan
@@ -21,6 +22,8 @@ class Program:
         trusted: Networks whose forwarding fields and PROXY protocol are believed.
         proxy_protocol: True to expect PROXY protocol from trusted peers on every connection.
         drain_timeout: Seconds that a stop lets running requests finish.
+        edit: For answers for which no site is known, over TLS or not. It never adds
+            Strict-Transport-Security: nobody knows which host that would bind.
     """
 
     endpoints: tuple[Endpoint, ...]
@@ -33,6 +36,7 @@ class Program:
     trusted: tuple[Network, ...] = ()
     proxy_protocol: bool = False
     drain_timeout: float = 30.0
+    edit: FieldEdit = NO_EDIT
 
     def all_sites(self) -> tuple[Site, ...]:
         """Return every site once."""

@@ -17,6 +17,7 @@ class Site:
             redirect to https.
         edit, edit_plain: For answers given before a route is known (404, 405, redirects).
         hosts: All its names, as written.
+        tls: Whether it may be served over TLS.
     """
 
     label: str
@@ -25,6 +26,7 @@ class Site:
     edit: FieldEdit = NO_EDIT
     edit_plain: FieldEdit = NO_EDIT
     hosts: tuple[str, ...] = ()
+    tls: bool = True
 
 
 class SiteTable:

@@ -326,13 +326,17 @@ class Settings(Table):
             return lone_server(route.proxy)
         return self.upstreams[route.proxy]
 
-    def headers_of(self, site: Site, route: Route | None = None) -> dict[str, str | None]:
+    def headers_of(
+        self, site: Site | None = None, route: Route | None = None
+    ) -> dict[str, str | None]:
         """Return the header fields of a site's answers, or of one route's, names as written.
+
+        Without either: of answers for which no site is known.
 
         A text is set in place of whatever the upstream sends under the name. None, which only a
         route can bring about, removes the upstream's too; a null of the file or of a site just
         takes back what an upper level set.
         """
-        levels = merged(DEFAULT_HEADERS, self.headers, site.headers)
+        levels = merged(DEFAULT_HEADERS, self.headers, site.headers if site else {})
         standing = {name: value for name, value in levels.items() if value is not None}
         return merged(standing, route.response_headers if route else {})

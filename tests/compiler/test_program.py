@@ -63,6 +63,18 @@ def test_defaults_agree_with_those_of_the_plans() -> None:
     )
 
 
+def test_answers_without_a_site_have_the_files_headers_and_bind_no_host_to_tls() -> None:
+    made = program(
+        "headers: {X-File: yes, X-Frame-Options: null}\n"
+        "sites: [{hosts: [localhost], headers: {X-Site: no}, routes: [{path: /, respond: 204}]}]"
+    )
+    assert made.edit.apply(b"Strict-Transport-Security: max-age=1\r\n") == (
+        b"X-Content-Type-Options: nosniff\r\n"
+        b"Referrer-Policy: no-referrer-when-downgrade\r\n"
+        b"X-File: yes\r\n"
+    )
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_examples_compile(path: Path) -> None:
     made = compile_program(load(str(path), {}), {})

@@ -85,6 +85,12 @@ def test_answers_before_a_route_is_known_have_the_sites_headers() -> None:
     assert b"X-Site" not in find("").edit.block
 
 
+def test_sites_without_tls() -> None:
+    assert find("site.example").tls
+    assert find("").tls
+    assert not find("x.localhost").tls
+
+
 def test_certificates_by_first_host() -> None:
     assert program(SITES, CERTIFICATES).tls.sites == (
         TlsSite(("site.example", "*.site.example"), ((b"chain", b"key"),)),

@@ -337,7 +337,9 @@ def test_the_page_of_a_request_that_cannot_be_read_can_be_found_in_the_log(
     client: RawClient, proxy: RunningProxy, request_: bytes
 ) -> None:
     client.send(request_)
-    page = client.answer().body.decode()
+    answer = client.answer()
+    assert answer["x-content-type-options"] == "nosniff"
+    page = answer.body.decode()
     request_id = page.partition("<code>")[2].partition("</code>")[0]
     assert len(request_id) == 32
     line = logged(proxy, request_id)

@@ -130,6 +130,14 @@ def test_the_right_most_address_that_is_not_trusted_is_the_client(
     eventually(lambda: "198.51.100.7 127.0.0.1" in log.read_text())
 
 
+def test_a_site_without_tls_behind_a_proxy_that_has_it(
+    start_proxy: StartProxy, tmp_path: Path, mirror: Upstream
+) -> None:
+    text = config(mirror, trusted_proxies="[127.0.0.1]")
+    proxy = start_proxy(text.replace("redirect_http: off", "tls: off"), tmp_path)
+    assert plain(proxy, SPOOFED).get("x-forwarded-proto") == "https"
+
+
 def test_a_stranger_is_not_believed_where_others_are(
     start_proxy: StartProxy, tmp_path: Path, mirror: Upstream
 ) -> None:

@@ -12,6 +12,7 @@ from tests.journeys.running import PATIENCE, RunningProxy
 
 CONFIG = """
 user: null
+headers: {X-File: of the file}
 upstreams:
   scripted: {servers: ["http://127.0.0.1:${SCRIPTED}"]}
   streamed: {servers: ["http://127.0.0.1:${SCRIPTED}"], buffering: off}
@@ -483,13 +484,27 @@ def test_sites_that_serve_http(proxy: RunningProxy, upstream: ScriptedUpstream) 
             assert answer.body == b"ok"
             assert "strict-transport-security" not in answer
             assert fields_of(upstream.heads[-1])["x-forwarded-proto"] == "http"
-        assert plain.ask("GET /", host="unknown.test").status == 404
+        unknown = plain.ask("GET /", host="unknown.test")
+        assert (unknown.status, unknown["x-file"]) == (404, "of the file")
         assert plain.ask("GET /", host="open.test").status == 200
+
+
+def test_a_site_without_tls_is_not_served_over_tls(
+    client: RawClient, upstream: ScriptedUpstream
+) -> None:
+    answer = client.ask("GET /", host="plain.test")
+    assert answer.status == 421
+    assert "strict-transport-security" not in answer, "it would lock clients out of the site"
+    assert not upstream.heads
+    assert client.ask("GET /").status == 200
 
 
 def test_unknown_hosts(client: RawClient, upstream: ScriptedUpstream) -> None:
     for host in ("unknown.test", "wild.test", "a.b.wild.test", "localhost.evil"):
-        assert client.ask("GET /", host=host).status == 421
+        answer = client.ask("GET /", host=host)
+        assert answer.status == 421
+        assert answer["x-file"] == "of the file"
+        assert "strict-transport-security" not in answer
     assert client.ask("GET /", host="a.WILD.test").body == b"wild"
     assert not upstream.heads
     assert client.ask("GET /", host="localhost.").status == 200
