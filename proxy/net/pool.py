@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from proxy.clock import monotonic
-from proxy.errors import UpstreamError
+from proxy.errors import ProxyError, UpstreamError
 from proxy.exchange.exchange import Exchange
 from proxy.message.fields import field_values
 from proxy.net.channel import Channel
@@ -55,7 +55,7 @@ class Waiter(Protocol):
     def connected(self, upstream: UpstreamStream) -> bool:
         """Take a stream, counted as active already; False to give it back."""
 
-    def not_connected(self, error: UpstreamError, peer: Peer | None) -> None:
+    def not_connected(self, error: ProxyError, peer: Peer | None) -> None:
         """None can be had from `peer`, or, if that is None, from anybody in time."""
 
 
@@ -231,12 +231,11 @@ class LivePool:
         if not waiter.wait_until:
             waiter.wait_until = now + (self.plan.hold if refusing else self.plan.queue_timeout)
         # Without `hold` the failure itself is the answer: 502 for refused, 504 for too slow.
-        if (
-            self._trouble is not None
-            and (waiter.tried and refusing)
-            and (isinstance(self._trouble, _UntrustedError) or not self.plan.hold)
+        trouble = waiter.exchange.error if waiter.tried and refusing else None
+        if isinstance(trouble, ProxyError) and (
+            isinstance(trouble, _UntrustedError) or not self.plan.hold
         ):
-            waiter.not_connected(self._trouble, None)
+            waiter.not_connected(trouble, None)
             return
         if waiter.wait_until <= now:
             detail = "no server can be reached" if refusing else "every server is busy"

@@ -11,7 +11,7 @@ consumer or none. A failure while SENT may lead back to ASKING; see `upstream.re
 from typing import Protocol
 
 from proxy.clock import monotonic
-from proxy.errors import Fault, ProxyError, UpstreamError
+from proxy.errors import Fault, ProxyError
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.phases import Phase
 from proxy.message.fields import field_values
@@ -136,7 +136,7 @@ class Relay:
                 self._spool_failed(error)
         return True
 
-    def not_connected(self, error: UpstreamError, peer: Peer | None) -> None:
+    def not_connected(self, error: ProxyError, peer: Peer | None) -> None:
         """Try another peer, or wait for one, or give up."""
         exchange = self.exchange
         if exchange.consumer is not self:
