@@ -6,6 +6,19 @@ and hands out the same object for the same bytes. The one slot that may be fille
 repeated head costs a look-up and no work.
 """
 
+from typing import NamedTuple
+
+
+class HeadLimits(NamedTuple):
+    """Bounds on a request's head: bytes in all, fields, bytes of its target.
+
+    nginx: 32 KB in four buffers, 8 KB a line, 1000 fields; HAProxy: 16 KB, 101 fields.
+    """
+
+    size: int = 32 * 1024
+    fields: int = 100
+    target: int = 8 * 1024
+
 
 class RequestHead:
     """A request's head: what was asked, and the fields to forward.

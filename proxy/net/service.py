@@ -17,7 +17,7 @@ from proxy.exchange.pages import error_answer
 from proxy.exchange.phases import Phase
 from proxy.message.edit import FieldEdit
 from proxy.message.forwarding import TrustedPeers, believe
-from proxy.message.head import RequestHead, ResponseHead
+from proxy.message.head import HeadLimits, RequestHead, ResponseHead
 from proxy.message.status import CLIENT_GONE
 from proxy.net.hop import LiveHop
 from proxy.net.pool import LivePool
@@ -27,7 +27,6 @@ from proxy.routing.program import Program
 from proxy.routing.route import Route, Timeouts
 from proxy.routing.sites import Site
 from proxy.state.counters import Counters
-from proxy.wire.http1_server import HeadLimits
 
 _log = logging.getLogger("pyproxy.serve")
 Formatter = Callable[[Exchange, float, str], str]

@@ -9,8 +9,9 @@ for one hop only, and sizes are written anew.
 import re
 
 from proxy.errors import BadRequestError, BadResponseError
+from proxy.message.hop_by_hop import forwardable_trailers
 from proxy.wire.events import END, MessageEnd
-from proxy.wire.http1_grammar import ANY_NAME, REQUEST_FIELDS, VALUE
+from proxy.wire.http1_grammar import ANY_NAME, VALUE
 
 _FIRST = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n")
 _NEXT = re.compile(rb"\r\n([0-9A-Fa-f]{1,8})\r\n")
@@ -24,15 +25,6 @@ _MAX_LINE = 4 * 1024  # bytes of a chunk's line, as in Go's net/http
 _MAX_OVERHEAD = 16 * 1024  # bytes of extensions that no data makes up for, as in Go's net/http
 _MAX_TRAILERS = 16 * 1024
 _MAX_TRAILER_FIELDS = 100
-
-# Fields that mean something before the body is read must not come after it (RFC 9110, 6.5.1), nor
-# those that are cut out of heads: a server that merges trailers into the head would believe them.
-_NOT_IN_TRAILERS = frozenset(name.encode() for name in (
-    *REQUEST_FIELDS, "age", "authorization", "cache-control", "content-encoding", "content-range",
-    "content-type", "cookie", "date", "expires", "if-match", "if-modified-since", "if-none-match",
-    "if-range", "if-unmodified-since", "location", "max-forwards", "proxy-authenticate", "range",
-    "retry-after", "set-cookie", "trailer", "vary", "www-authenticate",
-))  # fmt: skip
 
 
 class ChunkedBody:
@@ -132,13 +124,7 @@ class ChunkedBody:
         if block.count(b"\n") > _MAX_TRAILER_FIELDS:
             raise self._error("too many trailers")
         self.rest = buffer[end + 2 :]
-        lines = block.splitlines(keepends=True)
-        return MessageEnd(b"".join(line for line in lines if _may_trail(line)))
-
-
-def _may_trail(line: bytes) -> bool:
-    name = line.partition(b":")[0].lower()
-    return b"_" not in name and name not in _NOT_IN_TRAILERS
+        return MessageEnd(forwardable_trailers(block))
 
 
 def chunk(data: bytes) -> bytes:

@@ -17,6 +17,7 @@ from proxy.errors import BadRequestError, BadResponseError
 from proxy.message.authority import split_authority
 from proxy.message.edit import either_case
 from proxy.message.head import RequestHead, ResponseHead
+from proxy.message.hop_by_hop import FORWARDING, REQUEST_FIELDS, RESPONSE_FIELDS
 from proxy.message.target import normalise_path
 
 # tchar of RFC 9110, 5.6.2. Requests leave "_" out: names with underscores are dropped, since
@@ -33,24 +34,6 @@ _RESPONSE = re.compile(
     rf"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ({VALUE}))?\r\n"
     rf"((?:{ANY_NAME}:{VALUE}\r\n)*+)\r\n".encode()
 )
-
-_FORWARDING = (
-    "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port",
-    "x-forwarded-prefix", "x-forwarded-server", "x-real-ip", "forwarded", "cf-connecting-ip",
-    "x-request-id",
-)  # fmt: skip
-_HOP_BY_HOP = (
-    "keep-alive", "proxy-connection", "proxy-authorization", "proxy", "http2-settings",
-)  # fmt: skip
-REQUEST_FIELDS = (
-    "host", "connection", "content-length", "transfer-encoding", "upgrade", "expect", "te",
-    *_HOP_BY_HOP, *_FORWARDING,
-)  # fmt: skip
-RESPONSE_FIELDS = (
-    "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection",
-    "upgrade", "te", "x-accel-buffering", "x-accel-expires", "x-accel-limit-rate",
-    "x-accel-charset", "x-accel-redirect",
-)  # fmt: skip
 
 
 def _acted_on(names: tuple[str, ...]) -> str:
@@ -86,7 +69,7 @@ _USUAL = re.compile(
 )
 _TOKEN = re.compile(ANY_NAME.encode())
 _DIGITS = re.compile(rb"[0-9]{1,18}")
-_FORWARDING_SET = frozenset(name.encode() for name in _FORWARDING)
+_FORWARDING = frozenset(name.encode() for name in FORWARDING)
 _WS = b" \t"
 _ALREADY_CUT = frozenset((b"close", b"keep-alive", b"upgrade", b"te"))
 
@@ -203,7 +186,7 @@ class _RequestFields:
             self.connection = self.connection + b"," + value if self.connection else value
         else:
             self.rare = True
-            if name in _FORWARDING_SET:
+            if name in _FORWARDING:
                 self.forwarding.append(b"%b: %b\r\n" % (name, value))
             else:
                 self._take_rare(name, value)

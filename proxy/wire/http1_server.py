@@ -10,10 +10,9 @@ machine is CLOSED and reads nothing more.
 """
 
 from enum import Enum
-from typing import NamedTuple
 
 from proxy.errors import BadRequestError
-from proxy.message.head import RequestHead, ResponseHead
+from proxy.message.head import HeadLimits, RequestHead, ResponseHead
 from proxy.wire.events import END, PAUSED, MessageEnd, Paused
 from proxy.wire.http1_body import ChunkedBody, chunk, last_chunk
 from proxy.wire.http1_fallback import read_request
@@ -25,17 +24,6 @@ _MEMO_ENTRIES = 8
 _MEMO_BYTES = 4096  # a longer head is not remembered
 _MAX_EMPTY_LINES = 4  # before a request line (RFC 9112, 2.2 asks for at least one)
 _LINE_BESIDE_TARGET = 32 + 10  # the longest method, two spaces and the version
-
-
-class HeadLimits(NamedTuple):
-    """Bounds on a request's head: bytes in all, fields, bytes of its target.
-
-    nginx: 32 KB in four buffers, 8 KB a line, 1000 fields; HAProxy: 16 KB, 101 fields.
-    """
-
-    size: int = 32 * 1024
-    fields: int = 100
-    target: int = 8 * 1024
 
 
 class Reading(Enum):

@@ -3,7 +3,7 @@
 import h11
 
 from proxy.message.head import RequestHead, ResponseHead
-from proxy.wire.http1_grammar import REQUEST_FIELDS, RESPONSE_FIELDS
+from proxy.message.hop_by_hop import REQUEST_FIELDS, RESPONSE_FIELDS
 
 Fields = list[tuple[bytes, bytes]]
 _CUT_REQUEST = frozenset(name.encode() for name in REQUEST_FIELDS)

@@ -8,7 +8,7 @@ import itertools
 
 from hypothesis import strategies as st
 
-from proxy.wire.http1_grammar import REQUEST_FIELDS
+from proxy.message.hop_by_hop import REQUEST_FIELDS
 
 # Bytes that matter to somebody's parser.
 NASTY = [

@@ -8,10 +8,10 @@ import h11
 from hypothesis import event, given, strategies as st
 
 from proxy.errors import BadRequestError, BadResponseError
-from proxy.message.head import RequestHead, ResponseHead
+from proxy.message.head import HeadLimits, RequestHead, ResponseHead
 from proxy.wire.events import PAUSED, MessageEnd
 from proxy.wire.http1_client import Http1Client, Reading as ClientReading
-from proxy.wire.http1_server import HeadLimits, Http1Server, Reading
+from proxy.wire.http1_server import Http1Server, Reading
 from tests.fuzz.http1_inputs import answers, cut, cuts, requests
 from tests.wire.script import Told, add
 

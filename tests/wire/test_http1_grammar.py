@@ -5,9 +5,9 @@ from hypothesis import event, given
 
 from proxy.errors import BadRequestError, BadResponseError
 from proxy.message.head import RequestHead
+from proxy.message.hop_by_hop import REQUEST_FIELDS
 from proxy.wire import http1_grammar
 from proxy.wire.http1_grammar import (
-    REQUEST_FIELDS,
     apply_connection,
     interpret_request,
     match_request,

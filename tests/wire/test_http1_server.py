@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from proxy.errors import BadRequestError
-from proxy.message.head import ResponseHead
+from proxy.message.head import HeadLimits, ResponseHead
 from proxy.wire.events import END, PAUSED, MessageEnd
-from proxy.wire.http1_server import HeadLimits, Http1Server, Reading
+from proxy.wire.http1_server import Http1Server, Reading
 from tests.wire.script import PIECES, Script, describe, feed, label, pieces, vectors
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 from proxy.errors import ProxyError
-from proxy.message.head import ResponseHead
+from proxy.message.head import HeadLimits, ResponseHead
 from proxy.wire.events import END, MessageEnd
 from proxy.wire.http1_client import Http1Client
-from proxy.wire.http1_server import HeadLimits, Http1Server
+from proxy.wire.http1_server import Http1Server
 from tests.wire.script import Told, feed, pieces
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
