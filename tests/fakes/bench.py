@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from proxy.clock import monotonic
+from proxy.net.channel import Channel
 from proxy.net.listen import ListenSocket
 from proxy.net.pool import LivePool
 from proxy.net.server import WorkerServer
@@ -136,6 +137,12 @@ class Bench:
     async def entry(self) -> dict[str, Any]:
         """Wait for the only line of the access log."""
         return (await self.entries(1))[0]
+
+    async def channel(self) -> Channel:
+        """Wait for the only client's channel."""
+        await self.until(lambda: self.server._door.channels)
+        (channel,) = self.server._door.channels
+        return channel
 
     @property
     def counters(self) -> Counters:
