@@ -164,11 +164,15 @@ class WorkerServer:
                 counters.client_timeouts += 1
                 channel.abort()
         self._sweep_upstreams(now)
+        self._publish()
+        self._logs.flush()
+
+    def _publish(self) -> None:
+        counters = self._share.counters
         counters.upstream_connections_open = len(self._upstream_channels)
         counters.queued = sum(pool.queued for pool in self._pools.values())
         counters.log_lines_dropped = self._logs.dropped
         counters.publish()
-        self._logs.flush()
 
     def _sweep_upstreams(self, now: float) -> None:
         for channel in tuple(self._upstream_channels):
@@ -231,7 +235,8 @@ class WorkerServer:
         self._logs.reopen()
 
     def status(self) -> dict[str, object]:
-        """Tell how things are, in values that JSON knows."""
+        """Tell how things are, in values that JSON knows; the figures shared by all follow suit."""
+        self._publish()
         counters = self._share.counters
         return {
             "connections": len(self._door.channels),

@@ -73,6 +73,13 @@ def worker_pids(proxy: RunningProxy, state: str = "ready") -> list[int]:
 # Start and stop.
 
 
+def test_totals_are_those_of_this_moment(start_proxy: StartProxy, tmp_path: Path) -> None:
+    proxy = start_proxy(says("hello", workers="2"), tmp_path)
+    for count in range(1, 6):
+        get(proxy)
+        assert status(proxy)["totals"]["requests"] == count
+
+
 def test_from_start_to_stop(start_proxy: StartProxy, tmp_path: Path) -> None:
     proxy = start_proxy(says("hello", workers="2"), tmp_path)
     assert get(proxy) == "hello"
