@@ -1,10 +1,13 @@
 """Writes requests in HTTP/1.1: the head to send, made once for a head that is repeated."""
 
 from proxy.exchange.exchange import Exchange
+from proxy.message.edit import FieldEdit
 from proxy.message.forwarding import forwarding_block
 from proxy.message.head import RequestHead
 from proxy.message.target import strip_prefix
 from proxy.routing.route import ProxyPlan
+
+_WITHOUT_TRAILER = FieldEdit(["trailer"])
 
 
 class RequestPlan:
@@ -34,8 +37,12 @@ def request_head(exchange: Exchange, plan: ProxyPlan, length: int | None) -> byt
         head = exchange.head
         known = RequestPlan(plan, _begin(exchange, plan), _framing(head, head.content_length))
         exchange.plan = known
-    end = known.end if length is None else _framing(exchange.head, length)
-    return known.begin + exchange.request_id.encode("ascii") + end
+    begin, end = known.begin, known.end
+    if length is not None:
+        end = _framing(exchange.head, length)
+        if exchange.head.chunked:  # a body with a length has no trailers, so none are announced
+            begin = _WITHOUT_TRAILER.apply(begin)
+    return begin + exchange.request_id.encode("ascii") + end
 
 
 def _begin(exchange: Exchange, plan: ProxyPlan) -> bytes:

@@ -220,11 +220,13 @@ def test_an_answers_fields_of_the_hop_stay_here(
 
 def test_a_chunked_request_is_given_a_length(client: RawClient, upstream: ScriptedUpstream) -> None:
     body = b"5\r\nhello\r\n1;a=b\r\n \r\n5\r\nworld\r\n0\r\nX-Trailer: t\r\n\r\n"
-    client.ask("POST /", "Transfer-Encoding: chunked", body=body)
+    client.ask("POST /", "trailer: X-Trailer", "Transfer-Encoding: chunked", "X-A: b", body=body)
     assert upstream.bodies == [b"hello world"]
     found = fields_of(upstream.heads[0])
     assert found["content-length"] == "11"
+    assert found["x-a"] == "b"
     assert "transfer-encoding" not in found
+    assert "trailer" not in found, "there is none in a body with a length"
 
 
 def test_a_chunked_request_is_streamed_where_nothing_is_buffered(
@@ -238,6 +240,7 @@ def test_a_chunked_request_is_streamed_where_nothing_is_buffered(
     assert client.answer().status == 200
     found = fields_of(upstream.heads[0])
     assert found["transfer-encoding"] == "chunked"
+    assert found["trailer"] == "X-Trailer"
     assert "content-length" not in found
     (body,) = upstream.bodies
     assert body.endswith(b"\r\n0\r\nX-Trailer: t\r\n\r\n")
