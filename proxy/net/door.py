@@ -6,6 +6,7 @@ the TLS handshake, and then a session for what ALPN agreed on.
 
 import asyncio
 import logging
+import math
 import resource
 import ssl
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from proxy.clock import monotonic
 from proxy.errors import BadRequestError, Fault, ProxyError
 from proxy.exchange.exchange import Client
 from proxy.message.forwarding import plain_address
-from proxy.net.channel import Channel, read_view
+from proxy.net.channel import READ_SIZE, Channel, read_view
 from proxy.net.http1_connection import Http1Connection
 from proxy.net.service import Service
 from proxy.net.tls import TlsChannel
@@ -28,7 +29,7 @@ from proxy.wire.tls_client_hello import ClientHelloError, parse_client_hello
 
 _log = logging.getLogger("pyproxy.tls")
 _SPARE_DESCRIPTORS = 64  # kept free for logs, spools and what else must go on
-_GRACE = 1.1  # beyond a limit by this much, connections are closed rather than answered
+_GRACE = 10  # beyond a limit by a tenth, connections are closed rather than answered
 
 _PLAIN_ON_TLS = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
@@ -79,7 +80,8 @@ class Door:
         self.share = share
         self._front = front
         self._upstreams = upstreams
-        self._most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _SPARE_DESCRIPTORS
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._most = math.inf if limit == resource.RLIM_INFINITY else limit - _SPARE_DESCRIPTORS
         self.channels: set[Channel] = set()
         self.sessions: set[Session] = set()
 
@@ -104,7 +106,8 @@ class Door:
         if admission is Admission.OK:
             return True, None
         self.share.counters.connections_refused += 1
-        if table.enter(address, int(most * _GRACE), int(most_each * _GRACE)) is not Admission.OK:
+        beyond = most + most // _GRACE + 1, most_each + most_each // _GRACE + 1
+        if table.enter(address, *beyond) is not Admission.OK:
             return False, None
         if admission is Admission.TOO_MANY:
             return True, ProxyError(503, Fault.PROXY, "too many connections")
@@ -136,13 +139,18 @@ class Door:
 
     def open_session(self, channel: Channel, client: Client, refusal: ProxyError | None) -> None:
         """Give a channel the session for what ALPN agreed on; HTTP/1.1 without (RFC 7301)."""
-        client.trusted = self.service.live.trusted.contains(client.peer)
+        self.judge(client)
         protocol = channel.tls.selected_alpn_protocol() if isinstance(channel, TlsChannel) else None
         session = _SESSIONS.get(protocol or "", Http1Connection)(
             channel, self.service, client, refusal
         )
         channel.session = session
         self.sessions.add(session)
+
+    def judge(self, client: Client) -> None:
+        """Decide by the program in force whether a client's forwarding fields are believed."""
+        client.trusted = not client.unnamed and self.service.live.trusted.contains(client.peer)
+        client.told = None
 
     def _established(self, channel: TlsChannel, client: Client, refusal: ProxyError | None) -> None:
         tls = channel.tls
@@ -285,9 +293,10 @@ class Entrance(asyncio.BufferedProtocol):
         door.channels.add(channel)
         transport.set_protocol(channel)
         channel.connection_made(transport)
-        if rest:
-            _view[: len(rest)] = rest
-            channel.buffer_updated(len(rest))
+        for at in range(0, len(rest), READ_SIZE):
+            piece = rest[at : at + READ_SIZE]
+            _view[: len(piece)] = piece
+            channel.buffer_updated(len(piece))
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the loop's signature
         """Lend the shared buffer."""
@@ -319,6 +328,7 @@ class Entrance(asyncio.BufferedProtocol):
 def _told(client: Client, header: ProxyHeader) -> Client:
     """Return the client that a PROXY protocol header speaks of."""
     if header.source is None:  # LOCAL or UNKNOWN: the proxy speaks for itself
+        client.unnamed = True
         return client
     told = Client(header.source[0], header.source[1], client.local_port, client.scheme)
     told.local_address = client.local_address
