@@ -106,8 +106,7 @@ class Door:
         if admission is Admission.OK:
             return True, None
         self.share.counters.connections_refused += 1
-        beyond = most + most // _GRACE + 1, most_each + most_each // _GRACE + 1
-        if table.enter(address, *beyond) is not Admission.OK:
+        if table.enter(address, _beyond(most), _beyond(most_each)) is not Admission.OK:
             return False, None
         if admission is Admission.TOO_MANY:
             return True, ProxyError(503, Fault.PROXY, "too many connections")
@@ -323,6 +322,11 @@ class Entrance(asyncio.BufferedProtocol):
         if self._timer is not None:
             self._timer.cancel()
         self._transport = None
+
+
+def _beyond(limit: int) -> int:
+    """Return the limit up to which a connection too many is told so; 0 for none."""
+    return limit + limit // _GRACE + 1 if limit else 0
 
 
 def _told(client: Client, header: ProxyHeader) -> Client:
