@@ -22,6 +22,8 @@ class Client:
         local_address, local_port: Where it came in.
         scheme: "https" or "http".
         trusted: True when the peer is a trusted proxy, whose forwarding fields are believed.
+        unnamed: True when a trusted peer's PROXY protocol named nobody: it speaks for itself, so
+            what forwarding fields say is not its word.
         told: Where a handler keeps the forwarding fields it made for this client.
         tls_version, tls_cipher, server_name: What the handshake agreed on; "" without TLS.
     """
@@ -37,6 +39,7 @@ class Client:
         "tls_version",
         "told",
         "trusted",
+        "unnamed",
     )
 
     def __init__(self, peer: str, port: int, local_port: int, scheme: str) -> None:
@@ -46,6 +49,7 @@ class Client:
         self.local_port = local_port
         self.scheme = scheme
         self.trusted = False
+        self.unnamed = False
         self.told: tuple[str, bool, bytes] | None = None
         self.tls_version = ""
         self.tls_cipher = ""

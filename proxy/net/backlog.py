@@ -18,7 +18,7 @@ class Backlog:
     def __init__(self, exchange: Exchange, budget: SpoolBudget, *, keep: bool) -> None:
         """Begin empty; without `keep` the upstream is to be stopped at once."""
         self._exchange = exchange
-        self._spool = Spool(budget)
+        self._spool = Spool(budget, exchange.address)
         self.full = not keep
 
     def put(self, data: bytes) -> None:

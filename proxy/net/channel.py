@@ -120,6 +120,7 @@ class Channel(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """The write buffer fell below its low mark."""
         self.writing_paused = False
+        self._stalled_since = 0.0
         if self.session is not None:
             self.session.resume_writing()
 
@@ -187,19 +188,25 @@ class Channel(asyncio.BufferedProtocol):
         self.abort()
         return True
 
-    def check_stalled(self, now: float, limit: float) -> bool:
-        """Say whether the peer has taken nothing for `limit` seconds while bytes waited for it."""
+    def check_stalled(self, now: float, limit: float, least: float = 1.0) -> bool:
+        """Say whether the peer took less than `least` bytes in `limit` seconds while some waited.
+
+        To be asked while nothing more is written: while writing is paused, or after closing.
+        """
         transport = self.transport
         if transport is None:
             return False
         waiting = transport.get_write_buffer_size()
         if not waiting:
             self._stalled_since = 0.0
-        elif not self._stalled_since or waiting != self._stalled_bytes:
+        elif not self._stalled_since:
             self._stalled_since = now
             self._stalled_bytes = waiting
         elif now - self._stalled_since > limit:
-            return True
+            if self._stalled_bytes - waiting < least:
+                return True
+            self._stalled_since = now
+            self._stalled_bytes = waiting
         return False
 
 

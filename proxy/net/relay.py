@@ -19,7 +19,7 @@ from proxy.message.head import ResponseHead
 from proxy.net.backlog import Backlog
 from proxy.net.pool import LivePool
 from proxy.net.request_body import RequestBody
-from proxy.net.spool import SpoolBudget, SpoolError
+from proxy.net.spool import BudgetError, SpoolBudget, SpoolError
 from proxy.net.tunnel import Tunnel
 from proxy.net.upstream_stream import UpstreamStream
 from proxy.routing.route import ProxyPlan
@@ -155,8 +155,15 @@ class Relay:
 
     def body_received(self, data: bytes) -> None:
         """Take a piece of the request's body."""
-        if self._body is not None and self._body.received(data):
-            self._hop.pool.ask(self)
+        body = self._body
+        if body is None:
+            return
+        try:
+            if body.received(data):
+                self._hop.pool.ask(self)
+        except BudgetError as error:
+            self._drop_upstream()
+            self._fail(ProxyError(503, Fault.PROXY, str(error)))
 
     def body_ended(self, trailers: bytes) -> None:
         """The request's body is whole."""

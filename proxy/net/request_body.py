@@ -1,7 +1,7 @@
 """A request's body on its way to an upstream: kept until it is whole, or passed on as it comes."""
 
 from proxy.exchange.exchange import Exchange
-from proxy.net.spool import MEMORY, Spool, SpoolBudget, SpoolError
+from proxy.net.spool import MEMORY, BudgetError, Spool, SpoolBudget, SpoolError
 from proxy.net.upstream_stream import UpstreamStream
 
 
@@ -9,7 +9,8 @@ class RequestBody:
     """Takes pieces from the client and gives them to an upstream, at the slower one's pace.
 
     Kept bodies can be sent again, to another server. When the disk is full a body that was to be
-    kept is streamed after all: nothing is lost but the shield.
+    kept is streamed after all: nothing is lost but the shield. When only our own budget is, it is
+    refused: else whoever fills the budget could take the shield away.
 
     Attributes:
         kept: True while it is, or was, kept until it is whole.
@@ -20,7 +21,7 @@ class RequestBody:
 
     def __init__(self, exchange: Exchange, budget: SpoolBudget, *, kept: bool) -> None:
         self._exchange = exchange
-        self._spool = Spool(budget, keep=kept)
+        self._spool = Spool(budget, exchange.address, keep=kept)
         self._upstream: UpstreamStream | None = None
         self._ended = False
         self._trailers = b""
@@ -35,7 +36,11 @@ class RequestBody:
     # From the client.
 
     def received(self, data: bytes) -> bool:
-        """Take a piece; return True when the body can be kept no longer and is to be streamed."""
+        """Take a piece; return True when the body can be kept no longer and is to be streamed.
+
+        Raises:
+            BudgetError: It would have to be kept, and there is no room for it.
+        """
         upstream, spool = self._upstream, self._spool
         if upstream is not None and not self.kept and not spool.size:
             self.sent = True
@@ -45,6 +50,8 @@ class RequestBody:
             return False
         try:
             spool.put(data)
+        except BudgetError:
+            raise
         except SpoolError as error:
             self._exchange.error = error
             self._pause()  # the piece itself was taken, into memory

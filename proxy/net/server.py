@@ -80,7 +80,7 @@ class WorkerServer:
         self._workers = workers
         self._servers: list[asyncio.Server] = []
         self._resolver = Resolver(self._loop)
-        self._budget = SpoolBudget()
+        self._budget = SpoolBudget.for_worker(workers)
         self._random = Random()  # noqa: S311 - spreads load, guards nothing
         self._upstream_channels: set[Channel] = set()
         self._pools: dict[str, LivePool] = {}
@@ -154,12 +154,13 @@ class WorkerServer:
         now = monotonic()
         self._service.tick()
         write_idle = self._service.timeouts.write_idle
+        least = max(1.0, self._service.timeouts.min_rate * write_idle)
         counters = self._share.counters
         for channel in tuple(self._door.channels):
             if channel.deadline < now:
                 counters.client_timeouts += channel.expire(now)
             elif (channel.writing_paused or channel.closing) and channel.check_stalled(
-                now, write_idle
+                now, write_idle, least
             ):
                 counters.client_timeouts += 1
                 channel.abort()

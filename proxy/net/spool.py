@@ -21,28 +21,64 @@ class SpoolError(OSError):
     """The temporary file cannot be written: the disk is full, or there is none."""
 
 
+class BudgetError(SpoolError):
+    """All that may be taken is taken; the disk itself has room."""
+
+
 class SpoolBudget:
     """What all spools of a worker together may take of files and of the disk.
+
+    A client address may open an eighth of the files, so that one alone cannot take the shield
+    away from everybody.
 
     Attributes:
         files: Open now.
         bytes: On the disk now.
     """
 
-    __slots__ = ("bytes", "files", "most_bytes", "most_files")
+    __slots__ = ("_files_of", "bytes", "files", "most_bytes", "most_files")
 
     def __init__(self, most_files: int = 512, most_bytes: int = 8 << 30) -> None:
         self.most_files = most_files
         self.most_bytes = most_bytes
         self.files = 0
         self.bytes = 0
+        self._files_of: dict[str, int] = {}
 
-    def check(self, *, opens: bool) -> None:
-        """Raise SpoolError if no more may be written, or no further file opened."""
-        if opens and self.files >= self.most_files:
-            raise SpoolError(errno.EMFILE, "as many temporary files as there may be")
+    @classmethod
+    def for_worker(cls, workers: int) -> "SpoolBudget":
+        """Return the budget of one of so many workers: half of what the disk has free, shared."""
+        found = os.statvfs(_folder())
+        return cls(most_bytes=min(8 << 30, found.f_bavail * found.f_frsize // (2 * workers)))
+
+    def open(self, address: str) -> int:
+        """Open a file for a client's address.
+
+        Raises:
+            BudgetError: There are as many as there may be.
+            OSError: It cannot be opened.
+        """
+        own = self._files_of.get(address, 0)
+        if self.files >= self.most_files or own >= max(1, self.most_files // 8):
+            raise BudgetError(errno.EMFILE, "as many temporary files as there may be")
+        descriptor = _open_unnamed()
+        self.files += 1
+        self._files_of[address] = own + 1
+        return descriptor
+
+    def close(self, address: str, descriptor: int, size: int) -> None:
+        """Close a file that `open` gave, of so many bytes."""
+        os.close(descriptor)
+        self.files -= 1
+        self.bytes -= size
+        own = self._files_of.pop(address) - 1
+        if own:
+            self._files_of[address] = own
+
+    def check(self) -> None:
+        """Raise BudgetError if no more may be written."""
         if self.bytes >= self.most_bytes:
-            raise SpoolError(errno.ENOSPC, "temporary files take as much as they may")
+            raise BudgetError(errno.ENOSPC, "temporary files take as much as they may")
 
 
 class Spool:
@@ -57,6 +93,7 @@ class Spool:
     """
 
     __slots__ = (
+        "_address",
         "_budget",
         "_file",
         "_keep",
@@ -68,9 +105,13 @@ class Spool:
         "total",
     )
 
-    def __init__(self, budget: SpoolBudget, *, keep: bool = False) -> None:
-        """Begin empty; with `keep`, what was taken out can be had again by `rewind`."""
+    def __init__(self, budget: SpoolBudget, address: str = "", *, keep: bool = False) -> None:
+        """Begin empty, for a client's address.
+
+        With `keep`, what was taken out can be had again by `rewind`.
+        """
         self._budget = budget
+        self._address = address
         self._memory: deque[bytes] = deque()
         self._taken = 0  # pieces of the memory that were taken and are kept
         self._file: int | None = None
@@ -106,17 +147,18 @@ class Spool:
     def _spill(self) -> None:
         """Move what is in memory to the file's end."""
         memory = self._memory
-        self._budget.check(opens=self._file is None)
+        self._budget.check()
         try:
             if self._file is None:
-                self._file = _open_unnamed()
-                self._budget.files += 1
+                self._file = self._budget.open(self._address)
             while memory:
                 self._append(self._file, memory[0])
                 if self._taken:  # only with `keep`, while the file was not needed yet
                     self._read_at += len(memory[0])
                     self._taken -= 1
                 memory.popleft()
+        except SpoolError:
+            raise
         except OSError as error:
             raise SpoolError(error.errno, f"temporary file: {error.strerror}") from None
 
@@ -177,10 +219,8 @@ class Spool:
     def close(self) -> None:
         """Let go of the file and of the memory."""
         if self._file is not None:
-            os.close(self._file)
+            self._budget.close(self._address, self._file, self._write_at)
             self._file = None
-            self._budget.files -= 1
-            self._budget.bytes -= self._write_at
         self._memory.clear()
         self._taken = 0
         self._read_at = 0
@@ -188,11 +228,16 @@ class Spool:
         self.size = 0
 
 
-def _open_unnamed() -> int:
-    """Open a file without a name, on a disk rather than in memory where there is a choice."""
-    folder = os.environ.get("TMPDIR") or (
+def _folder() -> str:
+    """Return where the files are: on a disk rather than in memory where there is a choice."""
+    return os.environ.get("TMPDIR") or (
         "/var/tmp" if os.access("/var/tmp", os.W_OK) else tempfile.gettempdir()  # noqa: S108
     )
+
+
+def _open_unnamed() -> int:
+    """Open a file without a name."""
+    folder = _folder()
     try:
         return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except (OSError, AttributeError):

@@ -18,6 +18,7 @@ _READ = 64 * 1024  # OpenSSL gives one record (16 KB) at a time; more does no ha
 # A BIO keeps the memory of the most it ever held, for as long as its connection lives. In slices of
 # two records an idle connection keeps 44 KB at most, for 3 % of a big body's time.
 _SLICE = 32 * 1024
+_MOST_UNASKED = 64  # KeyUpdates and the like that come without anything else
 _HELLO = 16 * 1024  # bytes of a client's first flight kept for the log of a failed handshake
 
 _view = read_view()
@@ -47,6 +48,7 @@ class TlsChannel(Channel):
         "_read",
         "_ticket_waits",
         "_tls_pending",
+        "_unasked",
         "_wrap",
         "_write",
         "hello",
@@ -65,6 +67,7 @@ class TlsChannel(Channel):
         self._wrap = wrap
         self._established = False
         self._ticket_waits = False
+        self._unasked = 0
         self._goodbye = False  # the peer's
         self._ended = False  # our own direction is
         self._on_established: Callback | None = on_established
@@ -112,7 +115,7 @@ class TlsChannel(Channel):
             if self._ticket_waits:
                 self._ticket_waits = False
             else:
-                self._flush()
+                self._answer_peer(unasked=not plain)
         if plain and not self.closing:
             session = self.session
             if session is not None:
@@ -125,6 +128,18 @@ class TlsChannel(Channel):
                 self.session.eof_received()
             else:
                 self.close()
+
+    def _answer_peer(self, *, unasked: bool) -> None:
+        """Send what OpenSSL itself has to say: an answer to KeyUpdate (RFC 8446, 4.6.3).
+
+        Nobody needs many of them, and to a peer that does not read they would pile up here.
+        """
+        if unasked:
+            self._unasked += 1
+        if self.writing_paused or self._unasked > _MOST_UNASKED:
+            self.abort()
+        else:
+            self._flush()
 
     def _decrypt(self) -> tuple[bytes, bool]:
         """Return what can be decrypted, and whether the peer said goodbye."""
