@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.net.spool import MEMORY, Spool, SpoolBudget, SpoolError
+from proxy.net.spool import MEMORY, BudgetError, Spool, SpoolBudget, SpoolError
 
 
 @pytest.fixture
@@ -224,3 +224,31 @@ def test_closing_twice_is_closing(budget: SpoolBudget) -> None:
     one.close()
     one.close()
     assert one.take() == b""
+
+
+def test_one_address_cannot_take_all_files() -> None:
+    budget = SpoolBudget(most_files=16)
+    greedy = [Spool(budget, "192.0.2.1") for _ in range(3)]
+    for spool in greedy[:2]:
+        spool.put(bytes(MEMORY + 1))
+    with pytest.raises(BudgetError):
+        greedy[2].put(bytes(MEMORY + 1))
+    other = Spool(budget, "192.0.2.2")
+    other.put(bytes(MEMORY + 1))
+    greedy[0].close()
+    greedy[2].put(b"x")
+    assert budget.files == 3
+    for spool in (*greedy, other):
+        spool.close()
+    assert (budget.files, budget.bytes) == (0, 0)
+
+
+def test_the_disk_is_shared_by_the_workers() -> None:
+    alone, shared = SpoolBudget.for_worker(1), SpoolBudget.for_worker(1 << 20)
+    assert 0 < alone.most_bytes <= 8 << 30
+    assert shared.most_bytes < alone.most_bytes
+    spool = Spool(SpoolBudget(most_bytes=1))
+    spool.put(bytes(MEMORY + 1))
+    with pytest.raises(BudgetError):
+        spool.put(b"more")
+    spool.close()
