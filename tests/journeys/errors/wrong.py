@@ -14,8 +14,6 @@ def with_fields(*lines: bytes, method: bytes = b"POST") -> bytes:
 # anybody read the first one otherwise.
 
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
-
-
 REFUSED = {
     "length and chunked": (400, with_fields(b"Content-Length: 4", b"Transfer-Encoding: chunked")),
     "chunked and length": (400, with_fields(b"Transfer-Encoding: chunked", b"Content-Length: 4")),

@@ -90,6 +90,9 @@ def test_an_answer_byte_by_byte(client: RawClient, upstream: ScriptedUpstream) -
     assert [each.status for each in answer.interim] == [103]
 
 
+# Ends that close, die, or speak too early.
+
+
 @pytest.mark.parametrize(
     "answer",
     [

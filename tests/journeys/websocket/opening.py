@@ -30,11 +30,7 @@ sites:
       - {path: /brief/, proxy: uvicorn, strip_prefix: true, websocket: {idle_timeout: 1s}}
   - {hosts: [open.test], redirect_http: off, routes: [{path: /, proxy: scripted}]}
 """
-
-
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
-
-
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455, 1.3
 
 

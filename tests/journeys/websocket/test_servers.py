@@ -21,7 +21,6 @@ from tests.journeys.websocket.opening import CONFIG, handshake, opened, sockets
 
 SILENCE = 5.5
 
-
 # One connection is silent while the others run: that is all this module waits.
 
 
