@@ -261,7 +261,7 @@ async def starve() -> None:
     """Run in a process of its own, whose descriptors nobody else misses."""
     told: dict[str, int] = {"tried": 120}
     async with upstream(says(answer())) as app, bench(program(pool_plan(app.port))) as proxy:
-        open_now = len(list(Path("/proc/self/fd").iterdir()))
+        open_now = open_descriptors()
         # Our own clients take descriptors as well: half of what is left is theirs.
         resource.setrlimit(resource.RLIMIT_NOFILE, (open_now + 100, open_now + 1000))
         proxy.server._door._most = 40
@@ -296,6 +296,10 @@ for _ in range(3):
     for each in found:
         each.close()
 """
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def exhausted() -> list[int]:
