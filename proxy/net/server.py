@@ -123,6 +123,7 @@ class WorkerServer:
                     made[name] = LivePool(
                         pool_plan, group, self._resolver, self._watch, self._share.counters
                     )
+            live = LiveProgram(program, made, self._service, self._budget)
         except BaseException:
             _retire(made, keep=before)
             raise
@@ -130,7 +131,6 @@ class WorkerServer:
         def commit() -> None:
             self._pools = made
             self._front.swap(tls)
-            live = LiveProgram(program, made, self._service, self._budget)
             self._service.use(live, formatter)
             _retire(before, keep=made)
 

@@ -106,7 +106,11 @@ class Bench:
         if rcvbuf:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
         sock.settimeout(0)
-        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", self.port))
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", self.port))
+        except OSError:
+            sock.close()
+            raise
         more: dict[str, Any] = {"ssl": tls, "server_hostname": "localhost"} if tls else {}
         limit = 1 << 10 if rcvbuf else 1 << 16
         reader, writer = await asyncio.open_connection(sock=sock, limit=limit, **more)
