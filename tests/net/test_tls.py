@@ -1,59 +1,19 @@
 import ssl
 from collections.abc import Iterator
-from functools import partial
 
 import pytest
 import trustme
 
-from proxy.net.tls import TlsChannel
+from proxy.net.channel import READ_SIZE, read_view
 from proxy.net.tls_contexts import PreparedTls, TlsFront
 from proxy.routing.route import TlsPlan, TlsSite
+from tests.fakes.tls_channels import End, pump
 from tests.fakes.tls_memory import client_context, pem
-from tests.fakes.transports import Listener, MemoryTransport, feed
+from tests.fakes.transports import feed
 
 AUTHORITY = trustme.CA()
 LEAF = AUTHORITY.issue_cert("localhost")
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
-
-
-class End:
-    """A TLS channel with everything that is told of it."""
-
-    def __init__(self, context: ssl.SSLContext | TlsFront, *, size: int = 1 << 18) -> None:
-        self.session = Listener()
-        self.transport = MemoryTransport()
-        self.size = size
-        self.established = 0
-        self.failed: list[Exception] = []
-        if isinstance(context, TlsFront):
-            self.channel = TlsChannel(self._front(context), self._established, self._failed)
-        else:
-            wrap = partial(context.wrap_bio, server_hostname="localhost")
-            self.channel = TlsChannel(wrap, self._established, self._failed)
-        self.channel.connection_made(self.transport)
-
-    def _front(self, front: TlsFront):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a `Wrap`
-        return lambda incoming, outgoing: front.wrap(incoming, outgoing, "127.0.0.1")
-
-    def _established(self, channel: TlsChannel) -> None:
-        self.established += 1
-        channel.session = self.session
-
-    def _failed(self, _: TlsChannel, error: Exception) -> None:
-        self.failed.append(error)
-
-    def take_from(self, other: "End") -> bool:
-        """Read what the other end wrote, and then its end; tell whether there was anything."""
-        data = other.transport.read()
-        if data and not self.transport.closed:
-            feed(self.channel, data, self.size)
-        return bool(data)
-
-
-def pump(one: End, other: End) -> None:
-    """Let both ends read until there is nothing more."""
-    while one.take_from(other) | other.take_from(one):
-        pass
 
 
 @pytest.fixture
@@ -280,3 +240,155 @@ def test_a_deadline_after_the_handshake_is_the_sessions(pair: Pair) -> None:
     server, _ = pair
     assert server.channel.expire(7.0)
     assert server.session.told == ["deadline 7"]
+
+
+# Sessions.
+
+
+def again(front: TlsFront, client: End, context: ssl.SSLContext) -> bool:
+    """Connect once more with the session that a client has; tell whether it was taken."""
+    session = client.channel.tls.session
+    assert session is not None
+    server, client = End(front), End(context, session=session)
+    pump(server, client)
+    assert server.established
+    server.channel.write(b"hello")
+    pump(server, client)
+    assert client.session.data == b"hello"
+    return server.channel.tls.session_reused is True
+
+
+@pytest.mark.parametrize("version", [V12, V13], ids=["1.2", "1.3"])
+@pytest.mark.parametrize("how", ["answer", "big answer", "close", "eof", "no answer yet"])
+def test_the_ticket_comes_whatever_goes_first(
+    front: TlsFront, version: ssl.TLSVersion, how: str
+) -> None:
+    context = client_context(AUTHORITY, version)
+    server, client = End(front), End(context)
+    pump(server, client)
+    if how == "answer":
+        server.channel.write(b"answer")
+    elif how == "big answer":
+        server.channel.write(bytes(100_000))
+    elif how == "close":
+        server.channel.close()
+    elif how == "eof":
+        server.channel.write_eof()
+    else:  # two requests, and it has to think about both
+        for _ in range(2):
+            client.channel.write(b"question")
+            server.take_from(client)
+    pump(server, client)
+    assert again(front, client, context)
+
+
+def test_the_ticket_costs_no_write_of_its_own(front: TlsFront) -> None:
+    server, client = End(front), End(client_context(AUTHORITY, V13))
+    server.take_from(client)
+    client.take_from(server)
+    client.channel.write(b"question")
+    server.take_from(client)
+    assert server.transport.data == b"", "it waits for the answer"
+    assert server.session.data == b"question"
+
+
+# Memory.
+
+
+def bytes_at_a_time(end: End) -> list[int]:
+    """Note how much lies in an end's BIOs after each step."""
+    seen: list[int] = []
+    channel = end.channel
+    write, encrypt = channel._in_write, channel._out_read
+
+    def incoming(data: bytes) -> int:
+        done = write(data)
+        seen.append(channel._incoming.pending)
+        return done
+
+    def outgoing() -> bytes:
+        seen.append(channel._outgoing.pending)
+        return encrypt()
+
+    channel._in_write, channel._out_read = incoming, outgoing  # type: ignore[assignment]
+    return seen
+
+
+def test_a_bio_never_holds_much(pair: Pair) -> None:
+    server, client = pair
+    seen = bytes_at_a_time(server)
+    client.channel.write(bytes(1_000_000))
+    server.channel.write(bytes(1_000_000))
+    pump(server, client)
+    assert len(server.session.data) == len(client.session.data) == 1_000_000
+    assert 16_000 < max(seen) < 50_000, "it would keep that memory for as long as it lives"
+    assert (server.channel._incoming.pending, server.channel._outgoing.pending) == (0, 0)
+
+
+def test_other_channels_may_read_while_a_session_takes_a_slice(pair: Pair) -> None:
+    server, client = pair
+
+    def overwrite(_: bytes) -> None:
+        read_view()[:] = bytes(READ_SIZE)
+
+    server.session.on_data = overwrite
+    content = bytes(range(256)) * 600
+    client.channel.write(content)
+    server.take_from(client)
+    assert server.session.data == content
+    assert not server.transport.aborted
+
+
+# What must not be said or heard any more.
+
+
+def test_writes_after_the_end_go_nowhere(pair: Pair) -> None:
+    server, client = pair
+    client.channel.write(b"")
+    server.channel.close()
+    server.channel.write(b"late")
+    server.channel.write_eof()
+    client.take_from(server)
+    assert client.session.data == b""
+    assert not server.transport.ended
+    server.channel.connection_lost(None)
+    server.channel.write(b"later")
+    assert server.session.told == ["lost None"]
+
+
+def test_a_goodbye_for_nobody_closes(pair: Pair) -> None:
+    server, client = pair
+    client.channel.session = None
+    server.channel.close()
+    client.take_from(server)
+    assert client.transport.closed
+    assert not client.transport.aborted
+
+
+def test_after_a_goodbye_the_answer_may_still_go_out(pair: Pair) -> None:
+    server, client = pair
+    client.channel.write(b"question")
+    client.channel.write_eof()
+    server.take_from(client)
+    assert (server.session.data, server.session.told) == (b"question", ["eof"])
+    assert server.channel.eof_received() is True, "the stream below ended too"
+    server.channel.write(b"answer")
+    server.channel.close()
+    client.take_from(server)
+    assert (client.session.data, client.session.told) == (b"answer", ["eof"])
+
+
+def test_an_end_while_we_close_lets_the_loop_close(pair: Pair) -> None:
+    server, client = pair
+    client.channel.close()
+    server.take_from(client)
+    server.channel.close()
+    assert server.channel.eof_received() is False
+
+
+def test_closing_within_the_handshake_says_nothing(front: TlsFront) -> None:
+    server = End(front)
+    server.channel.close()
+    assert (server.transport.closed, server.transport.data) == (True, b"")
+    server.channel.connection_lost(None)
+    assert [str(error) for error in server.failed] == ["closed during the handshake"]
