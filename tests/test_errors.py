@@ -1,0 +1,28 @@
+import pytest
+
+from proxy.errors import BadRequestError, BadResponseError, Fault, ProxyError, UpstreamError
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "fault"),
+    [
+        (BadRequestError("two lengths"), 400, Fault.CLIENT),
+        (BadRequestError("too long", status=414), 414, Fault.CLIENT),
+        (BadResponseError("cut short"), 502, Fault.UPSTREAM),
+        (UpstreamError(504, "silent"), 504, Fault.UPSTREAM),
+        (ProxyError(500, Fault.PROXY, "a bug"), 500, Fault.PROXY),
+    ],
+)
+def test_an_error_says_whose_fault_and_which_status(
+    error: ProxyError, status: int, fault: Fault
+) -> None:
+    assert (error.status, error.fault) == (status, fault)
+    assert str(error) == error.detail
+    assert error.public == "", "the detail is not for clients"
+    assert not error.retry, "a request that may have been acted upon is not sent again"
+
+
+def test_what_a_client_may_read_is_said_apart() -> None:
+    error = BadRequestError("body of 20 MB on /upload", status=413, public="10 MB at most.")
+    assert error.public == "10 MB at most."
+    assert UpstreamError(502, "refused", retry=True).retry
