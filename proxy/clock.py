@@ -1,14 +1,14 @@
 """The only importer of `time`. Whatever can be told the time as an argument is told."""
 
-import datetime
-from time import localtime, monotonic as monotonic, time as wall_time
+import datetime as dt
+from time import localtime, monotonic, time as wall_time
 
 __all__ = ["local_offset", "monotonic", "utc_now", "wall_time"]
 
 
-def utc_now() -> datetime.datetime:
+def utc_now() -> dt.datetime:
     """Return the wall clock as an aware datetime in UTC."""
-    return datetime.datetime.fromtimestamp(wall_time(), datetime.UTC)
+    return dt.datetime.fromtimestamp(wall_time(), dt.UTC)
 
 
 def local_offset(epoch: float) -> int:

@@ -1,4 +1,4 @@
-"""Every error the proxy answers for: whose fault it is, which status it means, whether a retry may help.
+"""Every error the proxy answers for: whose fault, which status, whether a retry may help.
 
 Two texts travel with an error. `detail` is for the log and may name hosts, limits and libraries.
 `public` is the one sentence a client may read; where it is empty the page says only what the
@@ -54,7 +54,7 @@ class BadResponseError(ProxyError):
 
 
 class UpstreamError(ProxyError):
-    """No answer could be had: nobody to ask (503), no connection (502) or no answer in time (504)."""
+    """No answer could be had: nobody to ask (503), no connection (502), none in time (504)."""
 
     def __init__(self, status: int, detail: str, *, retry: bool = False) -> None:
         super().__init__(status, Fault.UPSTREAM, detail, retry=retry)

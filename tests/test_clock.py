@@ -1,4 +1,4 @@
-import datetime
+import datetime as dt
 import time
 
 from proxy import clock
@@ -7,7 +7,7 @@ from proxy import clock
 def test_utc_now_is_aware_and_now() -> None:
     before = time.time()
     now = clock.utc_now()
-    assert now.utcoffset() == datetime.timedelta(0)
+    assert now.utcoffset() == dt.timedelta(0)
     assert before - 1 <= now.timestamp() <= time.time() + 1
 
 
