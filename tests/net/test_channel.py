@@ -170,6 +170,18 @@ def test_every_pause_begins_a_new_measure() -> None:
     assert channel.check_stalled(111.0, 10.0)
 
 
+def test_who_was_slow_once_is_measured_anew_when_it_closes() -> None:
+    channel, transport, _ = connected()
+    channel.pause_writing()
+    transport.data = bytes(40_000)
+    assert not channel.check_stalled(10.0, 10.0, 30_000.0)
+    channel.resume_writing()
+    transport.data = bytes(20_000)  # the last of an answer, long afterwards
+    channel.close()
+    assert not channel.check_stalled(100.0, 10.0, 30_000.0)
+    assert channel.check_stalled(111.0, 10.0, 30_000.0)
+
+
 def test_closing_is_done_once_and_may_turn_into_an_abort() -> None:
     channel, transport, _ = connected()
     channel.close()

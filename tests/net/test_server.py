@@ -1,4 +1,6 @@
 import asyncio
+import contextlib
+import socket
 import ssl
 from dataclasses import replace
 
@@ -9,13 +11,15 @@ from proxy.errors import Fault, ProxyError
 from proxy.exchange.answer import Answer
 from proxy.exchange.exchange import Exchange
 from proxy.message.head import ResponseHead
+from proxy.net import http1_connection, server
+from proxy.net.pool import LivePool
 from proxy.net.tls_contexts import TlsConfigurationError
 from proxy.observe.log_variables import FormatError
-from proxy.routing.route import LogPlan, TlsPlan, TlsSite
-from proxy.upstream.plan import HealthPlan
-from tests.fakes.bench import bench, get, pool_plan, program
+from proxy.routing.route import Limits, LogPlan, Timeouts, TlsPlan, TlsSite
+from proxy.upstream.plan import HealthPlan, TlsClientPlan
+from tests.fakes.bench import bench, get, pool_plan, post, program, server_plan
 from tests.fakes.tls_memory import client_context, pem
-from tests.fakes.wires import Wire, answer, on_uvloop, says, upstream
+from tests.fakes.wires import PATIENCE, CutShortError, Wire, answer, on_uvloop, says, upstream
 
 AUTHORITY = trustme.CA()
 HEALTH = HealthPlan("/", 10.0, 2.0, 2, 3, 200)
@@ -226,3 +230,145 @@ async def test_what_a_gate_breaks_is_500_and_said_in_the_log(
             assert (await proxy.entry())["status"] == status
     assert "a bug" in caplog.text
     assert "not now" in caplog.text
+
+
+@on_uvloop
+async def test_a_program_that_fails_leaves_no_pools_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    retired: list[str] = []
+    retire = LivePool.retire
+
+    def noted(pool: LivePool) -> None:
+        retired.append(pool.plan.name)
+        retire(pool)
+
+    monkeypatch.setattr(LivePool, "retire", noted)
+    async with upstream(says(answer())) as app, bench(program(pool_plan(app.port))) as proxy:
+        made = program(pool_plan(app.port))
+        other = replace(pool_plan(app.port), name="other")
+        bad = replace(other, name="bad", servers=(server_plan(1, "https"),))
+        bad = replace(bad, tls=TlsClientPlan(ca_pem="no PEM"))
+        pools = {**made.pools, "other": other, "bad": bad}
+        with pytest.raises(TlsConfigurationError):
+            proxy.server.prepare(replace(made, pools=pools))
+        assert retired == ["other"], "and not the one in use"
+        proxy.server.prepare(replace(made, pools={**made.pools, "other": other}))()
+        proxy.server.prepare(made)()
+        assert retired == ["other", "other"]
+
+
+# Who is too slow.
+
+
+@pytest.mark.parametrize("fields", ["", "Connection: close\r\n"])
+@on_uvloop
+async def test_a_client_that_takes_nothing_is_cut_off(fields: str) -> None:
+    async def pours(wire: Wire) -> None:
+        await wire.head()
+        wire.send(answer(bytes(12 << 20)))
+        await wire.gone()
+
+    patience = Timeouts(write_idle=0.02)
+    async with (
+        upstream(pours) as app,
+        bench(program(pool_plan(app.port), timeouts=patience)) as proxy,
+    ):
+        client = await proxy.client(rcvbuf=4096)
+        client.send(get(fields=fields))
+        channel = await proxy.channel()
+        await proxy.until(lambda: channel.writing_paused)
+        proxy.sweep()
+        assert proxy.counters.client_timeouts == 0, "it has some time"
+        await asyncio.sleep(0.05)
+        proxy.sweep()
+        await proxy.entry()
+        assert [proxy.counters.client_timeouts] == [1]
+        with pytest.raises(CutShortError):
+            await client.reply()
+
+
+@on_uvloop
+async def test_a_client_that_takes_nothing_of_its_last_bytes_is_cut_off() -> None:
+    patience = Timeouts(write_idle=0.02)
+    body = bytes(4 << 20)
+
+    def large(_: Exchange) -> Answer:
+        head = ResponseHead(200, "OK")
+        head.content_length = len(body)
+        return Answer(head, body, close=True)
+
+    async with bench(program(pool_plan(1), gates=(large,), timeouts=patience)) as proxy:
+        client = await proxy.client(rcvbuf=4096)
+        client.send(get())
+        channel = await proxy.channel()
+        await proxy.until(lambda: channel.transport and channel.transport.get_write_buffer_size())
+        proxy.sweep()
+        await asyncio.sleep(0.05)
+        proxy.sweep()
+        await proxy.until(lambda: channel.transport is None)
+        with pytest.raises(CutShortError):
+            await client.reply()
+
+
+@on_uvloop
+async def test_an_upstream_that_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_STALLED", 0.02)
+
+    async def deaf(wire: Wire) -> None:
+        wire.writer.transport.pause_reading()  # type: ignore[attr-defined]  # both ways at once
+        await asyncio.sleep(PATIENCE)
+
+    async with upstream(deaf) as app:
+        pool = replace(pool_plan(app.port), request_buffering="off", retries=0)
+        async with bench(program(pool)) as proxy:
+            client = await proxy.client()
+            client.send(post(bytes(24 << 20)))
+            await proxy.until(
+                lambda: any(each.writing_paused for each in proxy.server._upstream_channels)
+            )
+            proxy.sweep()
+            await asyncio.sleep(0.05)
+            proxy.sweep()
+            assert (await client.reply()).status == 504
+            assert proxy.counters.upstream_timeouts == 1
+            proxy.sweep()
+            assert not proxy.server._upstream_channels, "what is gone is forgotten"
+            assert proxy.counters.upstream_connections_open == 0
+
+
+# The way in.
+
+
+@on_uvloop
+async def test_many_that_come_at_once_wait_to_be_accepted() -> None:
+    many = 400
+    with contextlib.ExitStack() as crowd:
+        async with upstream(says(answer())) as app:
+            limits = Limits(connections_per_ip=0)
+            async with bench(program(pool_plan(app.port), limits=limits)) as proxy:
+                # All of them connect while the worker has no time at all.
+                knocking = [
+                    crowd.enter_context(
+                        socket.create_connection(("127.0.0.1", proxy.port), timeout=PATIENCE)
+                    )
+                    for _ in range(many)
+                ]
+                await proxy.until(lambda: len(proxy.server._door.channels) == many)
+                for each in knocking:
+                    each.close()
+                await proxy.at_rest()
+
+
+@on_uvloop
+async def test_a_drain_does_not_wait_for_who_only_keeps_its_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http1_connection, "_LAST_CALL", 0.0)
+    monkeypatch.setattr(server, "_SWEEP", 0.01)
+    async with upstream(says(answer())) as app, bench(program(pool_plan(app.port))) as proxy:
+        client = await proxy.client()
+        client.send(get())
+        await client.reply()
+        proxy.sweep()
+        async with asyncio.timeout(PATIENCE / 2):
+            await proxy.server.drain(PATIENCE)
+        assert await client.gone()
