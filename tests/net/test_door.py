@@ -12,9 +12,13 @@ from pathlib import Path
 import pytest
 import trustme
 
+from proxy.net.door import Door
+from proxy.net.tls_contexts import TlsFront
 from proxy.routing.program import Program
-from proxy.routing.route import Limits, Timeouts
+from proxy.routing.route import Endpoint, Limits, Timeouts
+from proxy.state.shared import SharedState
 from tests.fakes.bench import Bench, bench, get, pool_plan, program
+from tests.fakes.serving import Line, Pipe, one_site
 from tests.fakes.tls_memory import client_context, pem
 from tests.fakes.wires import Wire, answer, on_uvloop, says, upstream
 
@@ -68,6 +72,31 @@ async def test_one_too_many_is_told_so_and_many_more_are_closed(
         assert (await again.reply()).status == 200
 
 
+@pytest.mark.parametrize("limits", [Limits(0, 0), Limits(0, 1000), Limits(1000, 0)])
+def test_no_limit_is_none(limits: Limits) -> None:
+    line = Line(made=one_site(limits=limits))
+    door = Door(line.service, SharedState.create(1).worker(0), TlsFront(), lambda: 0)
+    assert all(door.admit("192.0.2.1") == (True, None) for _ in range(500))
+
+
+@pytest.mark.parametrize(("upstreams", "addresses"), [(1 << 30, True), (0, False)])
+def test_who_cannot_be_let_in_leaves_nothing_behind(upstreams: int, addresses: bool) -> None:  # noqa: FBT001
+    """No descriptor is left for it, or it was gone before it was accepted."""
+    share = SharedState.create(1).worker(0)
+    door = Door(Line().service, share, TlsFront(), lambda: upstreams)
+    named = {"peername": ("192.0.2.1", 5000), "sockname": ("192.0.2.2", 80)} if addresses else {}
+    pipe = Pipe(**named)
+    entrance = door.entrance(Endpoint("", 80, tls=False))
+    entrance.connection_made(pipe)
+    entrance.connection_lost(None)
+    assert pipe.aborted
+    assert not door.channels
+    assert not door.sessions
+    assert share.connections.total() == 0
+    assert share.counters.connections_accepted == 1
+    assert share.counters.connections_refused == (1 if upstreams else 0)
+
+
 # PROXY protocol.
 
 
@@ -106,6 +135,27 @@ async def test_the_header_stands_before_tls() -> None:
             secure.send(get())
             assert (await secure.reply()).status == 200
             assert (await proxy.entry())["client"] == "192.0.2.7"
+
+
+@pytest.mark.parametrize(
+    ("header", "client_address"),
+    [
+        (b"PROXY UNKNOWN\r\n", "127.0.0.1"),
+        (b"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00", "127.0.0.1"),
+        (b"PROXY TCP4 192.0.2.7 192.0.2.1 5000 443\r\n", "192.0.2.7"),
+    ],
+)
+@on_uvloop
+async def test_who_speaks_through_the_header_has_no_say_in_its_fields(
+    header: bytes, client_address: str
+) -> None:
+    async with upstream(says(answer())) as app:
+        made = speaking_proxy_protocol(program(pool_plan(app.port)), "127.0.0.0/8")
+        async with bench(made) as proxy:
+            client = await proxy.client()
+            client.send(header + get(fields="X-Forwarded-For: 203.0.113.9\r\n"))
+            assert (await client.reply()).status == 200
+            assert (await proxy.entry())["client"] == client_address
 
 
 @on_uvloop

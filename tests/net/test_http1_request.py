@@ -198,6 +198,13 @@ def test_the_framing_is_ours(fields: str, length: int | None, expected: list[str
     assert not values(sent, "Keep-Alive")
 
 
+def test_trailers_are_announced_only_where_they_can_be_sent() -> None:
+    fields = "Transfer-Encoding: chunked\r\nTrailer: Checksum\r\n"
+    exchange = asked(method="POST", fields=fields)
+    assert values(lines(exchange, length=3), "Trailer") == []
+    assert values(lines(exchange), "Trailer") == ["Checksum"]
+
+
 def test_an_upgrade_is_asked_for() -> None:
     sent = lines(asked(fields="Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n"))
     assert framing(sent) == ["Connection: Upgrade", "Upgrade: websocket"]
