@@ -75,7 +75,7 @@ class ClientStream(Protocol):
         """Begin the answer: decide its framing, merge the route's header block, send."""
 
     def send_whole(self, exchange: "Exchange", head: ResponseHead, body: bytes) -> None:
-        """Send head and complete body in one go, and end."""
+        """Send head and complete body in one go, and end. Not for answers that have no body."""
 
     def send_body(self, exchange: "Exchange", data: bytes) -> None:
         """Send a piece of the body. Stop when `Consumer.client_full` says so."""
