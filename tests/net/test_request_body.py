@@ -138,6 +138,20 @@ def test_what_comes_before_there_is_a_connection_waits(budget: SpoolBudget) -> N
     sent.body.close()
 
 
+def test_what_waits_goes_before_what_comes(budget: SpoolBudget) -> None:
+    sent = Sent(budget, kept=False)
+    for piece in pieces(3):
+        sent.body.received(piece)
+    sent.upstream.room = 1
+    sent.body.send_to(sent.upstream)
+    sent.upstream.room = 100
+    sent.upstream.writing_paused = False  # and its word of that is still on the way
+    sent.body.received(b"last")
+    sent.body.pump()
+    assert sent.upstream.body == b"".join(pieces(3)) + b"last"
+    sent.body.close()
+
+
 def test_a_body_that_was_whole_before_there_was_a_connection(budget: SpoolBudget) -> None:
     sent = Sent(budget, kept=False)
     sent.body.received(b"all")
@@ -241,6 +255,7 @@ def test_a_full_disk_makes_a_stream_of_a_kept_body(
     assert sent.upstream.told == [("head", None), ("end", b"")]
     assert sent.upstream.body == b"".join(pieces(20))
     assert not sent.body.replayable
+    assert not sent.body._spool._memory, "what is sent is kept no longer"
     sent.body.close()
 
 

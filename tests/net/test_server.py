@@ -289,7 +289,7 @@ async def test_a_client_that_takes_nothing_is_cut_off(fields: str) -> None:
 @on_uvloop
 async def test_a_client_that_takes_nothing_of_its_last_bytes_is_cut_off() -> None:
     patience = Timeouts(write_idle=0.02)
-    body = bytes(4 << 20)
+    body = bytes(60_000)
 
     def large(_: Exchange) -> Answer:
         head = ResponseHead(200, "OK")
@@ -298,9 +298,14 @@ async def test_a_client_that_takes_nothing_of_its_last_bytes_is_cut_off() -> Non
 
     async with bench(program(pool_plan(1), gates=(large,), timeouts=patience)) as proxy:
         client = await proxy.client(rcvbuf=4096)
-        client.send(get())
         channel = await proxy.channel()
-        await proxy.until(lambda: channel.transport and channel.transport.get_write_buffer_size())
+        transport = channel.transport
+        assert transport is not None
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        client.send(get())
+        await proxy.until(transport.get_write_buffer_size)
+        assert not channel.writing_paused
         proxy.sweep()
         await asyncio.sleep(0.05)
         proxy.sweep()
