@@ -48,7 +48,7 @@ def request_head(exchange: Exchange, plan: ProxyPlan, length: int | None) -> byt
 def _begin(exchange: Exchange, plan: ProxyPlan) -> bytes:
     head = exchange.head
     target = head.target
-    if plan.strip:
+    if plan.strip or target.startswith("//"):
         target = strip_prefix(target, head.path, plan.strip)
     line = f"{head.method} {target} HTTP/1.1\r\nHost: {plan.host or head.authority}\r\n"
     block = plan.request_edit.apply(head.block + _told(exchange, forwarded=plan.forwarded))

@@ -84,7 +84,7 @@ def test_without_any_host_there_is_nowhere_to_go() -> None:
         ("HEAD", "/app?a=/b", (301, "/app/?a=/b")),
         ("POST", "/app?", (308, "/app/?")),
         ("GET", "//app", (301, "/app/")),
-        ("GET", "/x/..//app", (301, "/x/..//app/")),
+        ("GET", "/x//app", (301, "/x//app/")),
     ],
 )
 def test_add_slash(method: str, target: str, expected: tuple[int, str]) -> None:
@@ -98,6 +98,10 @@ def test_add_slash(method: str, target: str, expected: tuple[int, str]) -> None:
 )
 def test_paths_never_lead_to_another_host(text: str) -> None:
     for part in (redirect("{uri}", 302), redirect("/{uri}", 302), add_slash()):
-        found = location(part, asking("/" + text))[1]
+        try:
+            request = asking("/" + text)
+        except BadRequestError:  # dot segments
+            return
+        found = location(part, request)[1]
         assert found.startswith("/")
         assert not found.startswith("//")

@@ -71,7 +71,7 @@ def label(table: RouteTable, head: RequestHead) -> str | None:
         ("/staticx/", "root"),
         ("/static/old/", "old"),
         ("/static/old", "static"),
-        ("/static/x/../old/a", "old"),
+        ("/static/%6Fld/a", "old"),
         ("/static//old%2Fa", "old"),
         ("/index.php", "root"),
     ],

@@ -31,7 +31,7 @@ SLOW = {
     "half a head": (408, b"GET / HTTP/1.1\r\nHost: localhost\r\nX-A"),
     "half a body": (408, b"POST /" + BODY),
     "half a streamed body": (408, b"POST /streamed/" + BODY),
-    "half a body for an answer of ours": (200, b"POST /only-get/../taken" + BODY),
+    "half a body for an answer of ours": (200, b"POST /taken" + BODY),
 }
 
 

@@ -15,7 +15,7 @@ from tests.journeys.running import PATIENCE
 def test_the_rest_of_a_head_is_sent_on_as_it_came(
     client: RawClient, upstream: ScriptedUpstream
 ) -> None:
-    target = "/a/../b/./%2e%2E/%2F//c;p=1/~!$&'()*+,=:@?q=%zz&[]|^`{}\"<>\\"
+    target = "/a/..b/.c/%2e%2E.../%2F//c;p=1/~!$&'()*+,=:@?q=%zz&[]|^`{}\"<>\\"
     answer = client.ask(
         f"GET {target}",
         "aCCept:  */*",
