@@ -28,7 +28,9 @@ _ANSWER_LINES = re.compile(rb"(?:[^\x00\n\x0b\x0c\r]++\r\n(?![ \t]))*+\r\n")
 _FRAMING = re.compile(  # from the LF before to the CR at the end
     rf"\n(?:{either_case('content-length')}|{either_case('transfer-encoding')}):[^\n]*".encode()
 )
-_METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}")
+# Methods are case-sensitive, and no registered one has a small letter. Some servers raise `post` to
+# POST, which a route for POST never saw.
+_METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Z]{1,32}")
 _ABSOLUTE = re.compile(r"(?i:https?)://([^/?#]*)([^#]*)")
 _VERSIONS = {b"1.1": "HTTP/1.1", b"1.0": "HTTP/1.0"}
 # Said before an answer is read, so that h11 takes a 101: whether we asked for one is known above.

@@ -5,8 +5,8 @@ nothing else ends a line, no folding, no space before a colon, no control bytes.
 nothing. A second expression finds only the fields that a proxy must act on. What is forwarded is
 the original block with those lines cut out, so that no list of fields is ever built.
 
-A head the expression does not know (HTTP/1.0, absolute-form, names with underscores, methods in
-small letters …) is not refused here: `http1_fallback` reads it with h11 and writes it out in
+A head the expression does not know (HTTP/1.0, absolute-form, names with underscores, methods of
+their own …) is not refused here: `http1_fallback` reads it with h11 and writes it out in
 canonical form, which comes back to `interpret_request` like any other. So whatever a field *means*
 is written once, in this file.
 """
@@ -122,7 +122,7 @@ def interpret_request(
     """Read what a request's fields mean for a proxy.
 
     Args:
-        method: Any token.
+        method: A token without small letters.
         target: Origin-form, or "*".
         version: "HTTP/1.1" or "HTTP/1.0".
         raw: A head in strict grammar.

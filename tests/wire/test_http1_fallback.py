@@ -155,7 +155,7 @@ def test_absolute_form_without_path_asks_for_options_of_the_server() -> None:
 )  # fmt: skip
 def test_targets_that_are_refused(target: str) -> None:
     if target == "//":
-        assert read_request(request(first="get // HTTP/1.1")).path == "/"
+        assert read_request(request(first="M-SEARCH // HTTP/1.1")).path == "/"
     else:
         assert refused(request(first=f"GET {target} HTTP/1.1")).status == 400
 
@@ -193,7 +193,10 @@ def test_an_old_client_expects_nothing() -> None:
         ("CONNECT a:1 HTTP/1.1", 501),
         ("CONNECT a:1 HTTP/1.0", 501),
         ("TRACE * HTTP/1.1", 501),
-        ("x" * 33 + " / HTTP/1.1", 400),
+        ("X" * 33 + " / HTTP/1.1", 400),
+        ("get / HTTP/1.1", 400),
+        ("POSt / HTTP/1.1", 400),
+        ("m-search * HTTP/1.0", 400),
     ],
 )
 def test_first_lines_that_are_refused(first: str, status: int) -> None:
