@@ -230,10 +230,10 @@ def test_a_failure_upstream_is_in_both_logs(start_proxy: StartProxy, tmp_path: P
     upstream = f'\n  app: {{servers: ["{url}"], hold: off}}'
     text = config("{path: /, proxy: app}", access="json", upstreams=upstream)
     proxy = start_proxy(text, tmp_path)
-    assert ask(proxy.http_port).status == 503
+    assert ask(proxy.http_port).status == 502
     (line,) = await_lines(tmp_path / "access.log", 1)
     found = json.loads(line)
-    assert (found["status"], found["upstream"]) == (503, url)
+    assert (found["status"], found["upstream"]) == (502, url)
     assert "refused" in found["error"]
     eventually(lambda: found["request_id"] in (tmp_path / "error.log").read_text())
 
