@@ -12,6 +12,9 @@ It counts by itself only where X-Forwarded-For is missing, since a trusted proxy
 Cloudflare's passes on the one that a client sends. Where it and `Forwarded` then differ, neither is
 believed.
 
+Fields that are not understood here (X-Forwarded-User, Client-Cert, X-Original-URL …) are a trusted
+proxy's own affair and passed on from it alone: it has to cut what its clients send by these names.
+
 Of fields that tell one thing (X-Forwarded-Proto, -Port, -Host) the last value counts: the nearest
 trusted proxy wrote it. What cannot be understood is as good as not said.
 """
@@ -34,6 +37,12 @@ _LARGEST_PORT = 65535
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _SCHEMES = {"https": "https", "http": "http", "wss": "https", "ws": "http"}
 """Some proxies send the scheme of a WebSocket's URL."""
+
+_OURS = frozenset({
+    "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-real-ip",
+    "forwarded", "cf-connecting-ip", "x-request-id",
+})  # fmt: skip
+"""Read, and written anew or left out; of other forwarding fields nothing is known."""
 
 _request_id = re.compile(r"[A-Za-z0-9._~+/=:@-]{1,128}", re.ASCII).fullmatch
 _node = re.compile(r"\[([^\]]+)\](?::[^:]*)?|([^:]+)(?::[^:]*)?|(.*)").fullmatch
@@ -159,15 +168,17 @@ def believe(exchange: Forwardable, trusted: TrustedPeers) -> None:
 def forwarding_block(exchange: Forwardable, *, forwarded: bool = False) -> bytes:
     """Return the lines that tell an upstream of the client, as a field block.
 
-    X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, X-Forwarded-Port and X-Real-IP. Without
-    X-Request-ID: for a peer that is not trusted the block depends on nothing but the connection
-    and `head.authority`, and can be kept.
+    X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, X-Forwarded-Port and X-Real-IP, and from a
+    trusted peer what it sent beside those, repeated fields joined. Without X-Request-ID: for a peer
+    that is not trusted the block depends on nothing but the connection and `head.authority`, and
+    can be kept.
 
     Args:
         exchange: After `believe`.
         forwarded: Whether to add the standard Forwarded field.
     """
     told = _told(exchange.head.forwarding) if exchange.client.trusted else {}
+    others = [f"{name}: {value}" for name, value in told.items() if name not in _OURS]
     chain = _chain(exchange, told)
     authority = exchange.head.authority
     host = _told_host(told) or authority
@@ -180,7 +191,7 @@ def forwarding_block(exchange: Forwardable, *, forwarded: bool = False) -> bytes
         lines.append(f"X-Real-IP: {address}")
     if forwarded:
         lines.append(f"Forwarded: {_forwarded(chain, exchange.scheme, host)}")
-    return "".join(f"{line}\r\n" for line in lines).encode("latin-1")
+    return "".join(f"{line}\r\n" for line in [*lines, *others]).encode("latin-1")
 
 
 @lru_cache(maxsize=256)

@@ -32,8 +32,8 @@ class RequestHead:
         version: "HTTP/1.1", "HTTP/1.0" or "HTTP/2.0": for the log and for framing rules only.
         block: The fields to forward, as a field block, with Host, framing, hop-by-hop,
             Connection-named, forwarding and underscore fields already cut out.
-        forwarding: The forwarding fields that were cut out (X-Forwarded-*, X-Real-IP, Forwarded,
-            CF-Connecting-IP, X-Request-ID), as a field block; believed only from trusted peers.
+        forwarding: The forwarding fields that were cut out (`hop_by_hop.FORWARDING`), as a field
+            block; believed and passed on only from trusted peers.
         content_length: Body length in bytes, or None where there is no body or it is not known.
         chunked: True when a body follows whose length is not known.
         keep_alive: True when the client's connection may serve another request.

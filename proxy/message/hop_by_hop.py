@@ -5,11 +5,15 @@ fields in its own way. All names are in lower case.
 """
 
 FORWARDING = (
-    "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port",
-    "x-forwarded-prefix", "x-forwarded-server", "x-real-ip", "forwarded", "cf-connecting-ip",
-    "x-request-id",
+    "x-forwarded-*", "x-real-ip", "forwarded", "cf-connecting-ip", "x-request-id", "x-client-ip",
+    "true-client-ip", "x-cluster-client-ip", "x-original-url", "x-rewrite-url", "front-end-https",
+    "x-url-scheme", "x-scheme", "client-cert", "client-cert-chain",
 )  # fmt: skip
-"""What proxies tell of the client: believed from trusted peers alone, and written anew."""
+"""What proxies tell of the client and what it asked for: believed from trusted peers alone.
+
+A name that ends in "*" stands for all that begin so: applications and their servers know
+X-Forwarded-Ssl, -Scheme, -User and many more.
+"""
 
 REQUEST_FIELDS = (
     "host", "connection", "content-length", "transfer-encoding", "upgrade", "expect", "te",
@@ -33,6 +37,12 @@ _NOT_IN_TRAILERS = frozenset(name.encode() for name in (
     "if-range", "if-unmodified-since", "location", "max-forwards", "proxy-authenticate", "range",
     "retry-after", "set-cookie", "trailer", "vary", "www-authenticate",
 ))  # fmt: skip
+_FORWARDING_NAMES = frozenset(name.encode() for name in FORWARDING)
+
+
+def is_forwarding(name: bytes) -> bool:
+    """Tell whether a field, its name in lower case, is one of `FORWARDING`."""
+    return name in _FORWARDING_NAMES or name.startswith(b"x-forwarded-")
 
 
 def forwardable_trailers(block: bytes) -> bytes:
@@ -46,4 +56,4 @@ def forwardable_trailers(block: bytes) -> bytes:
 
 def _may_trail(line: bytes) -> bool:
     name = line.partition(b":")[0].lower()
-    return b"_" not in name and name not in _NOT_IN_TRAILERS
+    return b"_" not in name and name not in _NOT_IN_TRAILERS and not is_forwarding(name)

@@ -17,12 +17,13 @@ from proxy.errors import BadRequestError, BadResponseError
 from proxy.message.authority import split_authority
 from proxy.message.edit import either_case
 from proxy.message.head import RequestHead, ResponseHead
-from proxy.message.hop_by_hop import FORWARDING, REQUEST_FIELDS, RESPONSE_FIELDS
+from proxy.message.hop_by_hop import REQUEST_FIELDS, RESPONSE_FIELDS, is_forwarding
 from proxy.message.target import normalise_path
 
 # tchar of RFC 9110, 5.6.2. Requests leave "_" out: names with underscores are dropped, since
 # WSGI and CGI applications cannot tell them from the same name with a hyphen (field spoofing).
 _NAME = r"[!#$%&'*+\-.^`|~0-9A-Za-z]+"
+_NAME_END = r"[!#$%&'*+\-.^`|~0-9A-Za-z]*+"
 ANY_NAME = r"[!#$%&'*+\-.^`|~0-9A-Za-z_]+"
 VALUE = r"[\t\x20-\x7e\x80-\xff]*"  # field-content and OWS of RFC 9110, 5.5; obs-text is opaque
 
@@ -37,7 +38,7 @@ _RESPONSE = re.compile(
 
 
 def _acted_on(names: tuple[str, ...]) -> str:
-    """Return a pattern for these names and their colon.
+    """Return a pattern for these names and their colon; "*" at the end stands for any end.
 
     They are grouped by their first letter, so that a line that begins with none of these letters,
     as most do, is passed over at once.
@@ -46,10 +47,15 @@ def _acted_on(names: tuple[str, ...]) -> str:
     for name in names:
         groups.setdefault(name[0], []).append(name[1:])
     alternatives = "|".join(
-        f"{either_case(first)}(?:{'|'.join(either_case(rest) for rest in rests)})"
+        f"{either_case(first)}(?:{'|'.join(_any_end(rest) for rest in rests)})"
         for first, rests in groups.items()
     )
     return f"(?:{alternatives}):"
+
+
+def _any_end(name: str) -> str:
+    begin, star, _ = name.partition("*")
+    return either_case(begin) + (_NAME_END if star else "")
 
 
 def _finder(names: tuple[str, ...]) -> re.Pattern[bytes]:
@@ -69,7 +75,6 @@ _USUAL = re.compile(
 )
 _TOKEN = re.compile(ANY_NAME.encode())
 _DIGITS = re.compile(rb"[0-9]{1,18}")
-_FORWARDING = frozenset(name.encode() for name in FORWARDING)
 _WS = b" \t"
 _ALREADY_CUT = frozenset((b"close", b"keep-alive", b"upgrade", b"te"))
 
@@ -186,7 +191,7 @@ class _RequestFields:
             self.connection = self.connection + b"," + value if self.connection else value
         else:
             self.rare = True
-            if name in _FORWARDING:
+            if is_forwarding(name):
                 self.forwarding.append(b"%b: %b\r\n" % (name, value))
             else:
                 self._take_rare(name, value)

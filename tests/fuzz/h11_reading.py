@@ -67,8 +67,12 @@ def forwarded(fields: Fields, *, request: bool) -> Fields:
     return [
         (name, value)
         for name, value in fields
-        if name.lower() not in cut and not (request and b"_" in name)
+        if name.lower() not in cut and not (request and _never_forwarded(name.lower()))
     ]
+
+
+def _never_forwarded(name: bytes) -> bool:
+    return b"_" in name or name.startswith(b"x-forwarded-")
 
 
 def same_request(head: RequestHead, read: h11.Request) -> None:

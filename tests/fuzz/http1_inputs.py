@@ -24,10 +24,11 @@ _TARGETS = [
     "http://example.com/x", "HTTPS://[::1]:8443?q", "http://a@b/", "http://", "example.com:443",
     "/%", "/%00", "/" + "a" * 70, "",
 ]  # fmt: skip
-_GOOD_TARGETS = ["/", "/a/b?c=d", "/a%2Fb", "//a", "/.", "/?"]
+_GOOD_TARGETS = ["/", "/a/b?c=d", "/a%2Fb", "//a", "/.a", "/?"]
 _VERSIONS = ["HTTP/1.1"] * 16 + ["HTTP/1.0", "HTTP/1.0", "HTTP/2.0", "HTTP/1.2", "http/1.1", ""]
 _ORDINARY = ["Accept", "Cookie", "User-Agent", "Accept-Language", "X-Hop", "X_Odd", "Hosted",
-             "Te-x", "Connection-x", "x", "!#$%&'*+-.^`|~0", "", "X Y", "É"]  # fmt: skip
+             "X-Forwarded-Ssl", "X-Forwarded", "Te-x", "Connection-x", "x",
+             "!#$%&'*+-.^`|~0", "", "X Y", "É"]  # fmt: skip
 _VALUES = {
     "host": ["example.com", "EXAMPLE.com:8080", "[::1]:80", "a b", "", "a,b", "é", "a:99999",
              "a@b"],

@@ -103,6 +103,28 @@ def test_twins_of_forwarding_fields_do_not_get_through(
     assert "203.0.113.9" not in str(seen.what)
 
 
+OTHERS = {
+    "X-Forwarded-Ssl": "on",
+    "X-Forwarded-User": "root",
+    "X-Client-IP": "203.0.113.9",
+    "True-Client-IP": "203.0.113.9",
+    "X-Original-URL": "/admin/",
+    "X-Url-Scheme": "https",
+    "Client-Cert": ":MIIB:",
+}
+
+
+def test_what_else_proxies_say_is_for_trusted_ones_to_say(
+    start_proxy: StartProxy, tmp_path: Path, mirror: Upstream
+) -> None:
+    proxy = start_proxy(config(mirror, trusted_proxies="[127.0.0.1]"), tmp_path)
+    for fields in (OTHERS, {**OTHERS, "X_Odd": "read by the fallback"}):
+        seen = plain(proxy, fields, source="127.0.0.7")
+        assert [name for name in OTHERS if seen.all(name.lower())] == []
+        seen = plain(proxy, fields, source="127.0.0.1")
+        assert {name: seen.get(name.lower()) for name in OTHERS} == OTHERS
+
+
 # Trusted proxies.
 
 

@@ -270,6 +270,29 @@ def test_trusted_peer_that_says_nothing_is_the_client() -> None:
     assert sent(believed())["X-Forwarded-For"] == "10.0.0.1"
 
 
+OTHERS = [
+    "x-forwarded-user: jo",
+    "client-cert: :abc=:",
+    "x-original-url: /a",
+    "x-forwarded-ssl: on",
+]
+
+
+def test_what_is_not_understood_is_passed_on_from_a_trusted_peer() -> None:
+    block = forwarding_block(believed(*OTHERS, "CF-Connecting-IP: 203.0.113.7", "X-Request-ID: a"))
+    assert [line for line in block.decode().split("\r\n") if line in OTHERS] == OTHERS
+    assert b"connecting" not in block.lower()
+    assert b"request-id" not in block.lower()
+    assert (
+        sent(believed("X-Forwarded-User: a", "x-forwarded-user: b"))["x-forwarded-user"] == "a, b"
+    )
+
+
+def test_what_is_not_understood_is_not_passed_on_from_others() -> None:
+    talking, silent = believed(*OTHERS, peer="203.0.113.7"), believed(peer="203.0.113.7")
+    assert forwarding_block(talking) == forwarding_block(silent)
+
+
 @pytest.mark.parametrize("host", ["a b", "a\tb", "user@a", 'a"', "", "a/../b"])
 def test_told_host_must_be_one(host: str) -> None:
     assert sent(believed(f"X-Forwarded-Host: {host}"))["X-Forwarded-Host"] == "site.example"

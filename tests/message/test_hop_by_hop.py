@@ -5,6 +5,7 @@ from proxy.message.hop_by_hop import (
     REQUEST_FIELDS,
     RESPONSE_FIELDS,
     forwardable_trailers,
+    is_forwarding,
 )
 
 
@@ -23,6 +24,13 @@ def test_what_belongs_to_one_connection(name: str) -> None:
     assert name in RESPONSE_FIELDS
 
 
+def test_what_tells_of_the_client() -> None:
+    for name in (*FORWARDING, "x-forwarded-for", "x-forwarded-anything"):
+        assert is_forwarding(name.encode())
+    for name in ("x-forwarded", "forwarded-x", "x-client", "client-certificate", "via"):
+        assert not is_forwarding(name.encode())
+
+
 def test_trailers_that_may_be_forwarded() -> None:
     block = b"grpc-status: 0\r\nX-Checksum: abc: def\r\nETag: x\r\n"
     assert forwardable_trailers(block) == block
@@ -31,8 +39,9 @@ def test_trailers_that_may_be_forwarded() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [*FORWARDING, "Host", "Content-Length", "TRANSFER-ENCODING", "authorization", "Cookie",
-     "Content-Type", "trailer", "x_forwarded_for", "X_Own"],
+    [*FORWARDING, "X-Forwarded-User", "X-Client-IP", "Host", "Content-Length",
+     "TRANSFER-ENCODING", "authorization", "Cookie", "Content-Type", "trailer",
+     "x_forwarded_for", "X_Own"],
 )  # fmt: skip
 def test_trailers_that_must_not(name: str) -> None:
     line = name.encode() + b": spoofed\r\n"

@@ -108,8 +108,22 @@ def test_fields_that_are_acted_on_are_cut_in_any_case(name: str) -> None:
 
 @pytest.mark.parametrize("name", REQUEST_FIELDS)
 def test_names_that_only_begin_or_end_like_them_are_kept(name: str) -> None:
-    head = read(f"{name}-x: 1", f"x-{name}: 2")
-    assert head.block == f"{name}-x: 1\r\nx-{name}: 2\r\n".encode()
+    longer = f"{name}-x".replace("x-forwarded-*-x", "x-forwarded")
+    head = read(f"{longer}: 1", f"x-{name}: 2")
+    assert head.block == f"{longer}: 1\r\nx-{name}: 2\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["X-Forwarded-Ssl", "X-Forwarded-Scheme", "x-forwarded-", "X-FORWARDED-Client-Cert",
+     "X-Forwarded-For-x", "X-Client-IP", "True-Client-IP", "X-Cluster-Client-IP", "X-Original-URL",
+     "X-Rewrite-URL", "Front-End-Https", "X-Url-Scheme", "X-Scheme", "Client-Cert",
+     "Client-Cert-Chain"],
+)  # fmt: skip
+def test_whatever_tells_of_the_client_is_kept_apart(name: str) -> None:
+    head = read("A: 1", f"{name}: x", "B: 2")
+    assert head.block == b"A: 1\r\nB: 2\r\n"
+    assert head.forwarding == f"{name.lower()}: x\r\n".encode()
 
 
 def test_forwarding_fields_are_kept_apart_in_their_order() -> None:
