@@ -45,6 +45,9 @@ _PROBLEM = "application/problem+json"
 _JSON_RANGE = re.compile(r"application/(?:json|[a-z0-9!#$&^_.-]+\+json)", re.ASCII).fullmatch
 _HTML_RANGES = frozenset({"text/html", "application/xhtml+xml"})
 _QUALITY = re.compile(r";[ \t]*q=([01](?:\.[0-9]{0,3})?)[ \t]*(?:;|\Z)", re.ASCII | re.IGNORECASE)
+_MOST_RANGES = 32
+_MOST_TEXT = 4096
+"""How much is looked at of Accept; a browser's has ten ranges in 200 bytes."""
 
 _UNREAD = frozenset({400, 408, 413, 414, 431, 501})
 """Statuses that may leave a request half read: the connection cannot be used for another one."""
@@ -112,7 +115,8 @@ def _json_type(head: RequestHead | None) -> str:
     """Return the JSON media type that the client would rather have than HTML, or ""."""
     accepted = field_values(head.block, "accept") if head is not None else []
     best: dict[str, float] = {}
-    for media_range in ",".join(accepted).lower().split(","):
+    text = ",".join(accepted)[:_MOST_TEXT].lower()
+    for media_range in text.split(",", _MOST_RANGES)[:_MOST_RANGES]:
         name = media_range.partition(";")[0].strip(" \t")
         found = _QUALITY.search(media_range)
         quality = float(found[1]) if found else 1.0

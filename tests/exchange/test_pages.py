@@ -1,5 +1,6 @@
 import html.parser
 import json
+import time
 
 import pytest
 from hypothesis import given, strategies as st
@@ -106,6 +107,27 @@ def test_accept_on_several_lines_is_one_list() -> None:
         fields_of(error_answer(head, UpstreamError(503, "x"), "1"))["Content-Type"]
         == "application/json"
     )
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("a/b, " * 31 + "application/json", "application/json"),
+        ("a/b, " * 32 + "application/json", "text/html"),
+        ("," * 31_000 + "application/json", "text/html"),
+        ("application/json" + "," * 31_000 + "text/html", "application/json"),
+        ("a/b;c=" + "x" * 31_000 + ", application/json", "text/html"),
+        ("a/b" + ";\t" * 15_000, "text/html"),
+        ("a/b;" + " " * 31_000, "text/html"),
+    ],
+)
+def test_of_a_long_accept_only_the_beginning_is_looked_at(accept: str, kind: str) -> None:
+    """31,000 commas took 24 ms of the worker for one page."""
+    head = asking(accept)
+    begin = time.process_time()
+    answers = [error_answer(head, UpstreamError(503, "x"), "1") for _ in range(10)]
+    assert time.process_time() - begin < 0.05
+    assert fields_of(answers[0])["Content-Type"].partition(";")[0] == kind
 
 
 def test_405_has_allow_even_an_empty_one() -> None:
