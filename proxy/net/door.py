@@ -45,7 +45,13 @@ _view = read_view()
 
 
 class Session(Protocol):
-    """What the door keeps of a session."""
+    """What the door keeps of a session.
+
+    Attributes:
+        client: Whose it is.
+    """
+
+    client: Client
 
     def stop_soon(self) -> None:
         """Finish, and take no new work."""

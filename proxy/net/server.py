@@ -132,6 +132,9 @@ class WorkerServer:
             self._pools = made
             self._front.swap(tls)
             self._service.use(live, formatter)
+            # Connections live on, and with them whom the old program believed.
+            for session in self._door.sessions:
+                self._door.judge(session.client)
             _retire(before, keep=made)
 
         return commit

@@ -3,6 +3,7 @@ import contextlib
 import socket
 import ssl
 from dataclasses import replace
+from ipaddress import ip_network
 
 import pytest
 import trustme
@@ -107,6 +108,21 @@ async def test_preparing_alone_changes_nothing() -> None:
         before = proxy.pool
         proxy.server.prepare(program(replace(pool_plan(app.port), retries=5)))
         assert proxy.pool is before
+
+
+@on_uvloop
+async def test_whom_the_new_program_does_not_believe_is_not_believed_on_an_old_connection() -> None:
+    async with upstream(says(answer())) as app:
+        doubting = program(pool_plan(app.port))
+        believing = replace(doubting, trusted=(ip_network("127.0.0.0/8"),))
+        async with bench(doubting) as proxy:
+            client = await proxy.client()
+            for made in (doubting, believing, doubting):
+                proxy.server.prepare(made)()
+                client.send(get(fields="X-Forwarded-For: 192.0.2.7\r\n"))
+                assert (await client.reply()).status == 200
+            told = [line["client"] for line in await proxy.entries(3)]
+            assert told == ["127.0.0.1", "192.0.2.7", "127.0.0.1"]
 
 
 @on_uvloop
