@@ -4,6 +4,8 @@ import os
 import sys
 from typing import NoReturn
 
+from proxy.observe.log_text import one_line
+
 FAILED = 1
 """The machine or a running proxy is at fault."""
 
@@ -12,6 +14,6 @@ CONFIGURATION = os.EX_CONFIG
 
 
 def fail(message: str, code: int = FAILED) -> NoReturn:
-    """End the command with a message on stderr."""
-    sys.stderr.write(f"{message}\n")
+    """End the command with a message on stderr, whatever of it others wrote."""
+    sys.stderr.write("".join(f"{one_line(line)}\n" for line in message.split("\n")))
     raise SystemExit(code)

@@ -74,7 +74,8 @@ def _upstreams(workers: list[Json]) -> str:
     for worker in workers:
         for name, servers in worker["figures"].get("upstreams", {}).items():
             for each in servers:
-                seen.setdefault((name, each["server"], str(each["address"])), []).append(each)
+                key = name, str(each["server"]), str(each["address"])
+                seen.setdefault(key, []).append(each)
     rows = [("upstream", "server", "address", "health", "active", "idle")]
     rows += [
         (

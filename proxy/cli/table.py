@@ -2,12 +2,18 @@
 
 from collections.abc import Sequence
 
+from proxy.observe.log_text import one_line
+
 
 def table(rows: Sequence[Sequence[str]], *, indent: int = 0) -> str:
-    """Return rows as lines; the first one is the heading. Columns that are empty are left out."""
+    """Return rows as lines; the first one is the heading. Columns that are empty are left out.
+
+    What is in them may come from processes that meet the world: it disturbs no terminal.
+    """
     if not rows:
         return ""
-    columns = [column for column in zip(*rows, strict=True) if any(column[1:])]
+    shown = [[one_line(cell) for cell in row] for row in rows]
+    columns = [column for column in zip(*shown, strict=True) if any(column[1:])]
     widths = [max(map(len, column)) for column in columns]
     lines = []
     for cells in zip(*columns, strict=True):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NoReturn
 
+from proxy.observe.log_text import one_line
 from proxy.run.backoff import Backoff
 from proxy.run.link import Link, LinkError, Message, close_all, pair
 from proxy.run.signals import held_back
@@ -142,11 +143,11 @@ class Fleet:
                 child.state = State.READY
                 child.deadline = float("inf")
             case {"is": "prepared", "generation": int(generation), "why": str(why)}:
-                child.prepared = generation, why
+                child.prepared = generation, one_line(why)
             case {"is": "status", "id": int(number), "status": dict(status)}:
                 child.report = number, status
             case {"is": "failed", "why": str(why)}:
-                child.failure = why
+                child.failure = one_line(why)
 
     def buried(self, child: Child, now: float) -> float:
         """Forget a child that has ended, and return the seconds until its slot is filled again."""

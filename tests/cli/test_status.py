@@ -62,6 +62,23 @@ def test_a_worker_that_did_not_answer_is_shown_without_figures() -> None:
     assert "certificate" not in text
 
 
+def test_nothing_that_a_worker_says_disturbs_the_terminal(running: FakeProxy) -> None:
+    said = {
+        "server": "http://a\x1b[2J\nforged  row", "address": "\x9b31m", "down": False, "out": False,
+        "active": 0, "idle": 0,
+    }  # fmt: skip
+    figures = {"connections": "\x1b[2J", "requests": 1, "upstreams": {"\u202eognajd": [said]}}
+    worker = {**STATUS["workers"][0], "figures": figures}  # type: ignore[index]  # the literal above
+    forged = {**STATUS, "workers": [worker]}
+    running.answer = {"ok": True, "status": forged}
+    for words in ([], ["--json"]):
+        done = CliRunner().invoke(command, [*words, "-c", str(running.config)])
+        assert done.exit_code == 0
+        assert done.output.replace("\n", "").isprintable()
+        assert "\nforged" not in done.output
+    assert r"http://a\x1B[2J\x0Aforged  row" in shown(forged)
+
+
 def test_programs_get_json(running: FakeProxy) -> None:
     running.answer = {"ok": True, "status": STATUS}
     done = CliRunner().invoke(command, ["--json", "-c", str(running.config)])

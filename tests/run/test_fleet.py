@@ -116,10 +116,10 @@ def test_nonsense_counts_as_a_sign_of_life_and_no_more(
 def test_what_a_child_says_is_kept(ends: Ends) -> None:
     crew = Fleet(seats=4)
     child = add(crew, ends, 10)
-    crew.heard(child, {"is": "prepared", "generation": 2, "why": "no"}, 1.0)
+    crew.heard(child, {"is": "prepared", "generation": 2, "why": "no\n\x1b[2J"}, 1.0)
     crew.heard(child, {"is": "status", "id": 3, "status": {"requests": 4}}, 2.0)
     crew.heard(child, {"is": "failed", "why": "a bad day"}, 3.0)
-    assert child.prepared == (2, "no")
+    assert child.prepared == (2, r"no\x0A\x1B[2J"), "one line, for a log or a terminal"
     assert child.report == (3, {"requests": 4})
     assert child.failure == "a bad day"
 
