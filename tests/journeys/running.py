@@ -65,11 +65,12 @@ def eventually(look: Callable[[], T], patience: float = PATIENCE) -> T:
 
 
 def children_of(pid: int) -> list[int]:
-    """Return the pids of the processes that `pid` started and that live."""
-    try:
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except FileNotFoundError:
-        return []
+    """Return the pids of the processes that `pid` started, by any thread, and that live."""
+    found: list[int] = []
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found += [int(word) for word in children.read_text().split()]
+    return found
 
 
 def is_alive(pid: int) -> bool:

@@ -42,6 +42,12 @@ def test_a_bad_chunk_ends_a_streamed_request(
     assert upstream.bodies == [b""], "it never becomes whole"
 
 
+def test_dot_segments_are_named(client: RawClient) -> None:
+    answer = client.ask("GET /only-get/../")
+    assert answer.status == 400
+    assert b"The path must not have dot segments." in answer.body
+
+
 # Limits.
 
 
