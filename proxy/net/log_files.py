@@ -8,7 +8,7 @@ import logging
 import os
 
 from proxy.clock import local_offset, wall_time
-from proxy.net.log_writer import LogWriter
+from proxy.net.log_writer import LogWriter, Opener, open_log
 from proxy.observe.error_log import RepeatLimit, json_line, text_line
 from proxy.observe.log_time import LogClock
 from proxy.routing.route import LogPlan
@@ -18,7 +18,7 @@ _LOGGERS = ("pyproxy", "asyncio")
 _log = logging.getLogger("pyproxy.log")
 
 
-def open_logs(plan: LogPlan) -> "Logs":
+def open_logs(plan: LogPlan, opener: Opener = open_log) -> "Logs":
     """Open a process's logs, and send the loggers under "pyproxy" to the error log.
 
     Logs that an earlier call opened, in this process or in the one that forked it, get nothing
@@ -28,9 +28,9 @@ def open_logs(plan: LogPlan) -> "Logs":
         OSError: A file cannot be opened; the error names it.
         ValueError: There is no such level.
     """
-    access = None if plan.access_to == "off" else LogWriter(plan.access_to)
+    access = None if plan.access_to == "off" else LogWriter(plan.access_to, opener)
     try:
-        error = None if plan.error_to == "off" else LogWriter(plan.error_to)
+        error = None if plan.error_to == "off" else LogWriter(plan.error_to, opener)
         try:
             return Logs(access, error, plan)
         except BaseException:
@@ -79,15 +79,21 @@ class Logs:
         self._handler.tell_held_back(wall_time())
         self._tell_dropped()
 
-    def reopen(self) -> None:
-        """Go on in the files that bear the names now (log rotation)."""
+    def reopen(self, opener: Opener = open_log) -> None:
+        """Go on in the files that bear the names now (log rotation).
+
+        Where one cannot be opened its log goes on in the old file, and the error log says so.
+        """
         self._hand_over()
         for writer in (self._access, self._error):
             try:
                 if writer is not None:
-                    writer.reopen()
+                    writer.reopen(opener)
             except OSError as error:
-                _log.error("cannot open %s again: %s", error.filename, error.strerror)
+                _log.error(
+                    "cannot open %s again: %s; the old file stays in use",
+                    error.filename, error.strerror,
+                )  # fmt: skip
 
     def close(self, patience: float = 2.0) -> None:
         """Write what waits, for so many seconds for each log at most, and close."""

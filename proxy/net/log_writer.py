@@ -8,10 +8,11 @@ Loop and thread share no lock. Each of the counts has one writer, and the queue 
 """
 
 import contextlib
+import errno
 import os
 import select
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from threading import Event, Thread
 
@@ -26,11 +27,27 @@ _PATIENCE = 0.2  # seconds that a write may wait where there is no thread
 _ATOMIC = select.PIPE_BUF
 _STANDARD = {"stdout": 1, "stderr": 2}
 
+Opener = Callable[[str], int]
+"""Opens a log by its path and returns the descriptor. Raises OSError, which names the path."""
 
-def _open(target: str) -> int:
+
+def open_log(target: str) -> int:
+    """Open a log; a file that is not there is made, for its owner and group alone.
+
+    Links are not followed: who may put one there could else choose what is written to.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
     # Not blocking: to open a named pipe that nobody reads would never return.
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-    return os.open(target, flags, 0o640)
+    try:
+        return os.open(target, flags | os.O_NOFOLLOW, 0o640)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        advice = "it is a symbolic link: name the file itself, or stdout or stderr"
+        raise OSError(errno.ELOOP, advice, target) from None
 
 
 class LogWriter:
@@ -47,14 +64,14 @@ class LogWriter:
         target: "stdout", "stderr" or a path.
     """
 
-    def __init__(self, target: str) -> None:
-        """Open a log; a file that is not there is made, for its owner and group alone.
+    def __init__(self, target: str, opener: Opener = open_log) -> None:
+        """Open a log.
 
         Raises:
             OSError: It cannot be opened.
         """
         self.target = target
-        self._handle = _STANDARD[target] if target in _STANDARD else _open(target)
+        self._handle = _STANDARD[target] if target in _STANDARD else opener(target)
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
         self._thread: Thread | None = None
         self._hurry = Event()
@@ -97,7 +114,7 @@ class LogWriter:
             self._taken += len(lines)
             self._queue.put(lines)
 
-    def reopen(self) -> None:
+    def reopen(self, opener: Opener = open_log) -> None:
         """Go on in whatever bears the name now: the file may have been renamed.
 
         Nothing is lost: the descriptor is exchanged as a whole, and a write under way ends in the
@@ -108,7 +125,7 @@ class LogWriter:
         """
         if self.target in _STANDARD or self._handle < 0:
             return
-        fresh = _open(self.target)
+        fresh = opener(self.target)
         try:
             os.dup2(fresh, self._handle, inheritable=False)
         finally:
@@ -147,7 +164,7 @@ class LogWriter:
 
     def _written(self, lines: memoryview) -> int:
         """Write what can be written. Only a thread may block, for pipes that others read."""
-        if self._thread is None and not self._has_room(_PATIENCE):
+        if self._thread is None and not _has_room(self._handle, _PATIENCE):
             raise BlockingIOError
         return os.write(self._handle, lines)
 
@@ -176,16 +193,10 @@ class LogWriter:
         if self._thread is None or self._hurry.is_set():
             return False
         if full:
-            self._has_room(_RETRY)
+            _has_room(self._handle, _RETRY)
         else:
             self._hurry.wait(_RETRY)
         return True
-
-    def _has_room(self, patience: float) -> bool:
-        """Wait until a write would not block, for some seconds; False if it still would."""
-        poll = select.poll()
-        poll.register(self._handle, select.POLLOUT)
-        return bool(poll.poll(patience * 1000))
 
     def _tell(self, error: OSError) -> None:
         now = monotonic()
@@ -193,4 +204,12 @@ class LogWriter:
             return
         self._told = now
         with contextlib.suppress(OSError):  # this was the last resort
-            os.write(2, f"pyproxy: cannot write to {self.target}: {error.strerror}\n".encode())
+            if _has_room(2, 0.0):  # not even a process without a thread waits for it
+                os.write(2, f"pyproxy: cannot write to {self.target}: {error.strerror}\n".encode())
+
+
+def _has_room(handle: int, patience: float) -> bool:
+    """Wait until a write would not block, for some seconds; False if it still would."""
+    poll = select.poll()
+    poll.register(handle, select.POLLOUT)
+    return bool(poll.poll(patience * 1000))

@@ -8,6 +8,7 @@ from proxy.compiler.program import compile_program
 from proxy.routing.program import Program
 from proxy.run import cpus, privileges
 from proxy.run.loading import Loaded
+from proxy.run.log_handover import opener_for
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,5 +77,6 @@ def hand_over_logs(force: InForce) -> None:
         OSError: One cannot be made; the error names it.
     """
     log = force.program.log
+    opener = opener_for(force.identity)
     for target in sorted({log.access_to, log.error_to} - {"stdout", "stderr", "off"}):
-        privileges.hand_over(Path(target), force.identity)
+        os.close(opener(target))

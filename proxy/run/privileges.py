@@ -5,9 +5,7 @@ import grp
 import os
 import pwd
 import resource
-import stat
 from dataclasses import dataclass
-from pathlib import Path
 
 PR_SET_NO_NEW_PRIVS = 38
 
@@ -80,27 +78,3 @@ def raise_descriptor_limit() -> int:
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
-
-
-def hand_over(path: Path, identity: Identity | None) -> None:
-    """Make sure that a log file exists and that `identity` may write to it, as nginx does.
-
-    Workers that gave up root could not create a file in /var/log, but reopen this one when its
-    predecessor was rotated away. Devices (/dev/stdout) are left as they are.
-
-    Raises:
-        OSError: It cannot be made, or is a link: who may write to the folder could else have
-            root give any file away (CVE-2016-1247).
-    """
-    if path.is_relative_to("/dev"):
-        return
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-    if identity is not None:
-        flags |= os.O_NOFOLLOW
-    handle = os.open(path, flags, 0o640)
-    try:
-        found = os.fstat(handle)
-        if identity is not None and stat.S_ISREG(found.st_mode) and found.st_uid != identity.uid:
-            os.fchown(handle, identity.uid, identity.gid)
-    finally:
-        os.close(handle)

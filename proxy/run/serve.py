@@ -15,8 +15,9 @@ from proxy.net.tls_contexts import TlsFront
 from proxy.run import control, notify, privileges
 from proxy.run.fleet import Fleet
 from proxy.run.house import House
-from proxy.run.in_force import InForce, hand_over_logs, made_ready
+from proxy.run.in_force import InForce, made_ready
 from proxy.run.loading import load
+from proxy.run.log_handover import opener_for
 from proxy.run.notify import Notifier
 from proxy.run.signals import SignalPipe
 from proxy.run.supervisor import StartError, Supervisor
@@ -95,8 +96,7 @@ def prepare_files(force: InForce) -> tuple[Logs, socket.socket]:
     try:
         if not force.state_dir.is_dir():
             make_folder(force.state_dir)
-        hand_over_logs(force)
-        logs = open_logs(force.program.log)
+        logs = open_logs(force.program.log, opener_for(force.identity))
     except OSError as error:
         raise StartError(explained(error, force)) from None
     try:

@@ -11,12 +11,14 @@ import signal
 from collections.abc import Callable
 
 from proxy.clock import monotonic, wall_time
+from proxy.net.log_writer import Opener
 from proxy.run import fleet
 from proxy.run.errands import Ask, Errands, serving
 from proxy.run.fleet import Child, Kind, State
 from proxy.run.house import House
 from proxy.run.in_force import hand_over_logs
 from proxy.run.link import LinkError, Message
+from proxy.run.log_handover import opener_for
 from proxy.run.notify import Notifier
 from proxy.run.signals import SignalPipe
 
@@ -42,7 +44,7 @@ class Supervisor:
         signals: SignalPipe,
         notifier: Notifier,
         watchdog: float,
-        reopen_logs: Callable[[], None],
+        reopen_logs: Callable[[Opener], None],
     ) -> None:
         """Take what was made before.
 
@@ -51,7 +53,7 @@ class Supervisor:
             signals: Installed.
             notifier: To the service manager.
             watchdog: Seconds between two signs of life to it; 0 for none.
-            reopen_logs: Opens the supervisor's own log again.
+            reopen_logs: Opens the supervisor's own logs again.
         """
         self._house = house
         self._fleet = house.fleet
@@ -233,11 +235,11 @@ class Supervisor:
 
     def _reopen(self) -> None:
         """Open every log anew: the files may have been renamed."""
+        self._reopen_own_logs(opener_for(self._house.force.identity))
         try:
-            hand_over_logs(self._house.force)
+            hand_over_logs(self._house.force)  # a reload may have named other files
         except OSError as error:
             logger.error("cannot open %s: %s", error.filename, error.strerror)  # noqa: TRY400 - no fault of the code's
-        self._reopen_own_logs()
         for child in self._fleet.children.values():
             fleet.tell(child, {"do": "reopen"})
 

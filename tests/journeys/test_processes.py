@@ -21,6 +21,7 @@ import pytest
 
 from tests.journeys.running import (
     PATIENCE,
+    DidNotStartError,
     RunningProxy,
     StartProxy,
     eventually,
@@ -510,7 +511,7 @@ def test_only_the_supervisor_stays_root(start_proxy: StartProxy, tmp_path: Path)
     log = "{access: {to: ./access.log}}"
     proxy = start_proxy(says("hello", user="nobody", log=log), tmp_path)
     nobody = pwd.getpwnam("nobody").pw_uid
-    assert [uid_of(pid) for pid in proxy.children()] == [nobody, nobody]
+    eventually(lambda: [uid_of(pid) for pid in proxy.children()] == [nobody, nobody])
     assert uid_of(proxy.pid) == 0
     access = tmp_path / "access.log"
     assert access.stat().st_uid == nobody
@@ -522,6 +523,41 @@ def test_only_the_supervisor_stays_root(start_proxy: StartProxy, tmp_path: Path)
     eventually(lambda: [uid_of(pid) for pid in proxy.children()] == [daemon, daemon])
     assert access.stat().st_uid == daemon
     assert get(proxy) == "hello"
+
+
+@as_root
+def test_root_writes_to_no_file_of_a_workers_choice(
+    start_proxy: StartProxy, tmp_path: Path
+) -> None:
+    open_up(tmp_path, 0o755)
+    folder, victim, secret = (tmp_path / name for name in ("logs", "victim", "secret"))
+    folder.mkdir()
+    victim.write_text("untouched")
+    secret.write_text("untouched")
+    text = says("hello", user="nobody", log="{access: off, error: {to: ./logs/error.log}}")
+    proxy = start_proxy(text, tmp_path)
+    log = folder / "error.log"
+    # As if a worker could do it: the folder has become its own since.
+    nobody = pwd.getpwnam("nobody").pw_uid
+    for make in (log.symlink_to, log.hardlink_to):
+        old = log.rename(folder / f"error.log.{make.__name__}")
+        make(victim if make.__name__ == "symlink_to" else secret)
+        proxy.process.send_signal(signal.SIGUSR1)
+        eventually(lambda: "the old file stays in use" in old.read_text())  # noqa: B023 - in this turn
+        log.unlink()
+        proxy.process.send_signal(signal.SIGUSR1)
+        eventually(lambda: log.exists() and log.stat().st_uid == nobody)
+    os.chown(folder, nobody, 0)
+    old = log.rename(folder / "error.log.1")
+    proxy.process.send_signal(signal.SIGUSR1)
+    eventually(lambda: "may change the folder" in old.read_text())
+    assert get(proxy) == "hello"
+    assert proxy.stop() == 0
+    assert "SIGTERM: ending" in old.read_text()
+    for each in (victim, secret):
+        assert (each.read_text(), each.stat().st_uid) == ("untouched", 0)
+    with pytest.raises(DidNotStartError, match=r"user nobody.* may change the folder .*/logs"):
+        start_proxy(text, tmp_path)
 
 
 def test_nobody_else_gives_orders(start_proxy: StartProxy, tmp_path: Path) -> None:

@@ -180,7 +180,9 @@ def test_reopening_what_cannot_be_opened_is_told(folder: Folder) -> None:
     folder.access.unlink()
     folder.access.mkdir()
     logs.reopen()
-    assert folder.errors() == [f"[error] cannot open {folder.access} again: Is a directory"]
+    assert folder.errors() == [
+        f"[error] cannot open {folder.access} again: Is a directory; the old file stays in use"
+    ]
 
 
 def test_a_log_that_cannot_be_opened_leaves_nothing_open(folder: Folder, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
+import contextlib
 import os
 import resource
+import select
 import signal
 import stat
 import subprocess
@@ -11,6 +13,7 @@ from threading import Thread
 import pytest
 
 from proxy.net.log_writer import MOST_WAITING, LogWriter
+from tests.fakes import processes
 
 PATIENT = 20.0  # seconds, for what takes none on an idle machine
 
@@ -68,6 +71,26 @@ def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         LogWriter(str(tmp_path / "nowhere" / "test.log"))
     assert caught.value.filename == str(tmp_path / "nowhere" / "test.log")
+
+
+def test_links_are_not_followed(tmp_path: Path, file: Path) -> None:
+    victim = tmp_path / "victim"
+    link = tmp_path / "link.log"
+    link.symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic link: name the file itself") as caught:
+        LogWriter(str(link))
+    assert caught.value.filename == str(link)
+    writer = LogWriter(str(file))
+    moved = file.rename(file.with_suffix(".1"))
+    file.symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic link"):
+        writer.reopen()
+    writer.put(b"still here\n", 1)
+    writer.close()
+    assert moved.read_bytes() == b"still here\n"
+    assert not victim.exists()
+    with pytest.raises(OSError, match="stdout or stderr"):
+        LogWriter("/dev/stdout")
 
 
 def test_a_pipe_that_nobody_reads_is_an_error_and_no_wait(tmp_path: Path) -> None:
@@ -129,6 +152,27 @@ def test_who_has_no_thread_loses_a_line_to_a_full_disk(capfd: pytest.CaptureFixt
     assert writer.dropped == 3
     assert capfd.readouterr().err.count("cannot write") == 1, "told once a minute"
     writer.close()
+
+
+def test_not_even_the_last_resort_is_waited_for(pipe: tuple[str, int]) -> None:
+    def tell() -> None:
+        handle = os.open(pipe[0], os.O_WRONLY)
+        os.dup2(handle, 2)
+        os.set_blocking(2, False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(2, b"x" * 4096)
+        os.set_blocking(2, True)
+        LogWriter("/dev/full").put(b"one\n", 1)
+
+    child = processes.start(tell)
+    handle = os.pidfd_open(child)
+    try:
+        assert select.select([handle], [], [], PATIENT)[0], "it waits"
+    finally:
+        os.close(handle)
+        os.kill(child, signal.SIGKILL)
+        assert processes.ended(child) == 0
 
 
 def test_nothing_is_lost_where_a_disk_is_full_for_a_while(

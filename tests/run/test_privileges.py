@@ -3,12 +3,11 @@ import pwd
 import resource
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from proxy.run import privileges
-from proxy.run.privileges import Identity, PrivilegeError, hand_over, identity_of, plan
+from proxy.run.privileges import PrivilegeError, identity_of, plan
 
 NOBODY = pwd.getpwnam("nobody")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
@@ -73,31 +72,3 @@ def test_nothing_of_root_is_left() -> None:
         "1",
         "no way back",
     ], done.stderr
-
-
-def test_a_log_file_is_made_and_kept(tmp_path: Path) -> None:
-    path = tmp_path / "access.log"
-    hand_over(path, None)
-    assert path.stat().st_mode & 0o777 == 0o640
-    path.write_text("a line\n")
-    hand_over(path, None)
-    assert path.read_text() == "a line\n"
-
-
-@as_root
-def test_a_log_file_is_given_to_the_workers_user(tmp_path: Path) -> None:
-    path = tmp_path / "access.log"
-    hand_over(path, identity_of("nobody"))
-    assert (path.stat().st_uid, path.stat().st_gid) == (NOBODY.pw_uid, NOBODY.pw_gid)
-
-
-def test_a_log_file_is_not_looked_for_behind_a_link(tmp_path: Path) -> None:
-    target = tmp_path / "shadow"
-    (tmp_path / "access.log").symlink_to(target)
-    with pytest.raises(OSError, match=r"access\.log"):
-        hand_over(tmp_path / "access.log", Identity("nobody", 1, 1, (1,)))
-    assert not target.exists()
-
-
-def test_devices_are_left_alone() -> None:
-    hand_over(Path("/dev/stdout"), Identity("nobody", 1, 1, (1,)))

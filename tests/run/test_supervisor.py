@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.clock import monotonic
+from proxy.net.log_writer import Opener, open_log
 from proxy.run.fleet import Kind, State
 from proxy.run.link import Message
 from proxy.run.signals import SignalPipe
@@ -30,7 +31,8 @@ class Watched:
         self.house.fleet.backoffs.clear()
         self.supervisor = Supervisor(self.house, self.signals, self.told, 0.0, self._reopen)
 
-    def _reopen(self) -> None:
+    def _reopen(self, opener: Opener) -> None:
+        assert opener is open_log, "there is no other user"
         self.reopened += 1
 
     def settle(self, later: float = 0.0) -> None:
