@@ -4,8 +4,10 @@ The access log takes ready-made lines. The error log is what the `logging` modul
 the loggers under "pyproxy", and asyncio's warnings.
 """
 
+import contextlib
 import logging
 import os
+import sys
 
 from proxy.clock import local_offset, wall_time
 from proxy.net.log_writer import LogWriter, Opener, open_log
@@ -181,6 +183,14 @@ class ErrorLog(logging.Handler):
                 self._line(record.levelno, record.created, message, trace)
         except Exception:  # noqa: BLE001 - a log line must not end what it tells of
             self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the base's name
+        """Say whose record could not be made; the base would tell standard error, and wait."""
+        with contextlib.suppress(Exception):
+            message = f"a log line of {record.pathname}:{record.lineno} could not be made"
+            if self._limits.setdefault(record.levelno, RepeatLimit()).admit(message):
+                trace = self._traces.formatException(sys.exc_info())
+                self._line(logging.ERROR, record.created, message, trace)
 
     def tell_held_back(self, now: float) -> None:
         """Say what was held back in the second that ended; `now` is the wall clock's."""

@@ -201,7 +201,7 @@ class TlsFront:
     """Wraps every connection of every worker; made once, before the workers are forked.
 
     A server name that is not ASCII is refused by `ssl` itself, which then tells
-    `sys.unraisablehook`. Whoever minds reads the ClientHello first (`wire.tls_client_hello`).
+    `sys.unraisablehook`: whoever serves has to have one that does not write to standard error.
     """
 
     __slots__ = ("_base", "_prepared")

@@ -20,7 +20,7 @@ from proxy.net import tasks
 from proxy.net.log_files import Logs, open_logs
 from proxy.net.probes import run_probes
 from proxy.routing.program import Program
-from proxy.run import privileges
+from proxy.run import privileges, stray_output
 from proxy.run.control import Answer
 from proxy.run.control_server import ControlServer
 from proxy.run.expiry import expiries
@@ -159,6 +159,7 @@ async def _keep(post: Post, link: Link) -> None:
 
 def run(post: Post, link: Link) -> int:
     """Be the keeper, from just after the fork to the end. Return the exit code."""
+    stray_output.to_log()
     try:
         privileges.become(post.identity)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

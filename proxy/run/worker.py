@@ -17,7 +17,7 @@ from proxy.net.log_files import Logs, open_logs
 from proxy.net.server import WorkerServer
 from proxy.net.tls_contexts import TlsFront
 from proxy.routing.program import Program
-from proxy.run import privileges
+from proxy.run import privileges, stray_output
 from proxy.run.link import Link, LinkError, Message, from_memory
 from proxy.run.loading import unpickled
 from proxy.run.member import Member
@@ -207,6 +207,7 @@ async def _work(post: Post, link: Link) -> None:
 
 def run(post: Post, link: Link) -> int:
     """Be a worker, from just after the fork to the end. Return the exit code."""
+    stray_output.to_log()
     cure_heap()
     gc.set_threshold(*GC_THRESHOLDS)
     try:

@@ -389,6 +389,28 @@ def test_rubbish_is_hung_up_on(proxy: RunningProxy, rubbish: bytes) -> None:
     assert ask(proxy.https_port, tls=trusting(proxy.ca_file)).text == "hello"
 
 
+def test_a_name_that_is_not_ascii_is_no_flood(start_proxy: StartProxy, tmp_path: Path) -> None:
+    log = "{access: off, error: {to: ./error.log, level: debug}}"
+    proxy = start_proxy(config(site("[localhost]"), log=log, user="null"), tmp_path)
+    hello = ssl.MemoryBIO()
+    name = "a-name-to-be-replaced"
+    context = ssl.create_default_context()  # noqa: TID251 - a client as any other
+    with pytest.raises(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), hello, server_hostname=name).do_handshake()
+    spoilt = hello.read().replace(name.encode(), b"\xff\x1b[31m".ljust(len(name), b"x"))
+    for _ in range(200):
+        with socket.create_connection(("127.0.0.1", proxy.https_port), PATIENCE) as sock:
+            sock.sendall(spoilt)
+            assert sock.recv(1000)[:1] == b"\x15", "an alert"
+    eventually(lambda: status(proxy)["handshakes_failed"] == 200)
+    errors = (tmp_path / "error.log").read_text()
+    assert proxy.log() == "", "nothing goes past the error log"
+    assert "Traceback" not in errors
+    assert "a name that is not text" in errors
+    assert "TLS handshake failed: client 127.0.0.1, name -: server name refused" in errors
+    assert len(errors.splitlines()) < 150
+
+
 def test_who_does_not_trust_us_is_logged(proxy: RunningProxy, authority: Authority) -> None:
     with pytest.raises(ssl.SSLCertVerificationError):
         ask(proxy.https_port, tls=trusting(authority.ca_file))
