@@ -7,6 +7,7 @@ import pwd
 import resource
 from dataclasses import dataclass
 
+PR_SET_DUMPABLE = 4
 PR_SET_NO_NEW_PRIVS = 38
 
 
@@ -60,6 +61,10 @@ def plan(user: str | None, effective_uid: int) -> Identity | None:
 def become(identity: Identity | None) -> None:
     """Become `identity`, for good, and let nothing this process runs gain privileges.
 
+    Nor is its memory, with the keys in it, written to a core file or shown to its user's other
+    processes (prctl(2), PR_SET_DUMPABLE; a change of user alone would not do it where
+    fs.suid_dumpable says otherwise).
+
     Raises:
         PrivilegeError: Something of root is left.
     """
@@ -69,7 +74,11 @@ def become(identity: Identity | None) -> None:
         os.setresuid(identity.uid, identity.uid, identity.uid)
         if {*os.getresuid()} != {identity.uid} or {*os.getresgid()} != {identity.gid}:
             raise PrivilegeError(f"could not give up root for {identity.name}")
-    ctypes.CDLL(None).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Where a sandbox forbids these the proxy still runs: they are a second line of defence.
+    prctl = ctypes.CDLL(None).prctl
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def raise_descriptor_limit() -> int:

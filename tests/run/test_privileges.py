@@ -60,6 +60,41 @@ except PermissionError:
 """
 
 
+MEMORY = """
+import os, resource
+from proxy.run.privileges import become
+
+pid = os.getpid()
+if os.getuid() == 0:
+    os.setresuid(65534, 65534, 65534)
+reader, writer = os.pipe()
+ready, told = os.pipe()
+child = os.fork()
+if child == 0:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    become(None)
+    os.write(told, b".")
+    os.read(reader, 1)
+    open("/proc/self/fd/0").close()
+    os._exit(resource.getrlimit(resource.RLIMIT_CORE) != (0, 0))
+os.read(ready, 1)
+try:
+    open(f"/proc/{child}/mem", "rb").close()
+except PermissionError:
+    print("kept")
+os.write(writer, b".")
+print(os.waitpid(child, 0)[1])
+"""
+
+
+def test_the_memory_is_for_nobody_else() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY],
+        capture_output=True, stdin=subprocess.DEVNULL, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["kept", "0"], done.stderr
+
+
 @as_root
 def test_nothing_of_root_is_left() -> None:
     done = subprocess.run(
