@@ -61,7 +61,7 @@ except PermissionError:
 
 
 MEMORY = """
-import os, resource
+import ctypes, os, resource
 from proxy.run.privileges import become
 
 pid = os.getpid()
@@ -72,6 +72,7 @@ ready, told = os.pipe()
 child = os.fork()
 if child == 0:
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # PR_SET_DUMPABLE, as fs.suid_dumpable = 1 has it
     become(None)
     os.write(told, b".")
     os.read(reader, 1)
