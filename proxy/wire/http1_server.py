@@ -70,6 +70,7 @@ class Http1Server:
         "_owed",
         "_request",
         "_scanned",
+        "_seen",
         "framing",
         "keep_alive",
         "reading",
@@ -81,6 +82,7 @@ class Http1Server:
         self._scanned = 0  # where the search for a head's end goes on
         self._empty_lines = 0  # counts while `_request` is None
         self._memo: dict[bytes, RequestHead] = {}
+        self._seen: set[int] = set()
         self._request: RequestHead | None = None
         self._left = 0
         self._chunks: ChunkedBody | None = None
@@ -176,10 +178,25 @@ class Http1Server:
         self._check_size(raw)
         head = match_request(raw) or read_request(raw)
         if len(raw) <= _MEMO_BYTES:
-            if len(self._memo) >= _MEMO_ENTRIES:
-                self._memo.clear()
-            self._memo[raw] = head
+            self._remember(raw, head)
         return head
+
+    def _remember(self, raw: bytes, head: RequestHead) -> None:
+        """Remember a head that comes for the second time.
+
+        Where every head is another, remembering them would only push what is in use out of the
+        processor's caches: that costs more than reading them does.
+        """
+        seen = self._seen
+        key = hash(raw)
+        if key not in seen:
+            if len(seen) >= _MEMO_ENTRIES:
+                seen.clear()
+            seen.add(key)
+            return
+        if len(self._memo) >= _MEMO_ENTRIES:
+            self._memo.clear()
+        self._memo[raw] = head
 
     def _check_size(self, raw: bytes) -> None:
         limits = self._limits
@@ -249,6 +266,7 @@ class Http1Server:
     def forget(self) -> None:
         """Let go of the heads that are remembered; for a connection that may idle for long."""
         self._memo.clear()
+        self._seen.clear()
 
     def skip_body(self) -> bool:
         """Throw away what came of the request's body; say whether that was all of it."""

@@ -154,8 +154,9 @@ def test_a_second_head_has_its_own_deadline(clock: Clock, early: bool) -> None: 
 
 def test_an_idle_connection_forgets_and_then_ends(clock: Clock) -> None:
     line = Line()
-    line.asked(get(fields="Authorization: secret\r\n"))
-    ends(line)
+    for _ in range(2):
+        line.asked(get(fields="Authorization: secret\r\n"))
+        ends(line)
     line.out()
     idle_since = clock.now
     assert line.session._machine._memo
@@ -166,7 +167,7 @@ def test_an_idle_connection_forgets_and_then_ends(clock: Clock) -> None:
     assert not passes(line, clock)
     assert line.pipe.is_closing()
     assert not line.out()
-    assert len(line.lines) == 1
+    assert len(line.lines) == 2
 
 
 def test_a_connection_in_use_idles_anew_each_time(clock: Clock) -> None:

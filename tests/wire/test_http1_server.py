@@ -168,16 +168,30 @@ def test_repeated_heads_are_remembered_within_bounds() -> None:
     machine = server()
     first = GET.replace(b"/", b"/first", 1)
     heads = []
-    for raw in (first, first, *(GET.replace(b"/", b"/%d" % n, 1) for n in range(100)), first):
+    others = [GET.replace(b"/", b"/%d" % n, 1) for n in range(100)]
+    for raw in (first, first, first, *(raw for raw in others for _ in range(2)), first):
         machine.receive(raw)
         heads.append(machine.next_event())
         machine.finish_whole()
         assert len(machine._memo) <= 8
-    assert heads[0] is heads[1]
-    assert heads[0] is not heads[-1]
-    machine.receive(padded(5000))
-    machine.next_event()
+        assert len(machine._seen) <= 8
+    assert heads[0] is not heads[1], "a head that came once is not remembered"
+    assert heads[1] is heads[2]
+    assert heads[1] is not heads[-1]
+    for _ in range(2):
+        machine.receive(padded(5000))
+        machine.next_event()
+        machine.finish_whole()
     assert padded(5000) not in machine._memo
+
+
+def test_heads_that_never_repeat_are_not_remembered() -> None:
+    machine = server()
+    for number in range(100):
+        machine.receive(GET.replace(b"/", b"/%d" % number, 1))
+        assert machine.next_event() is not None
+        machine.finish_whole()
+    assert not machine._memo
 
 
 # Answering.
