@@ -494,11 +494,11 @@ def test_sockets_of_the_service_manager_are_used(start_proxy: StartProxy, tmp_pa
 
 
 def open_up(path: Path, mode: int) -> None:
-    """Let everybody reach a path in pytest's folder, which is root's alone."""
+    """Let everybody reach a path in pytest's folder, which is root's alone; `mode` is the path's."""
     shared = Path(tempfile.gettempdir())  # whose own mode is not ours to change
     for each in (*reversed(path.parents), path):
         if shared in each.parents:
-            each.chmod(mode)
+            each.chmod(mode if each == path else 0o755)
 
 
 def uid_of(pid: int) -> int:
