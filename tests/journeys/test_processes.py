@@ -494,7 +494,7 @@ def test_sockets_of_the_service_manager_are_used(start_proxy: StartProxy, tmp_pa
 
 
 def open_up(path: Path, mode: int) -> None:
-    """Let everybody reach a path in pytest's folder, which is root's alone; `mode` is the path's."""
+    """Let everybody reach a path in pytest's folder, which is root's alone."""
     shared = Path(tempfile.gettempdir())  # whose own mode is not ours to change
     for each in (*reversed(path.parents), path):
         if shared in each.parents:
