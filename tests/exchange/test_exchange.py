@@ -37,7 +37,7 @@ def test_forwarding_rules_work_on_an_exchange() -> None:
 
 def test_phases_are_in_the_order_of_a_request() -> None:
     assert list(Phase) == sorted(Phase)
-    assert Phase.HEAD < Phase.ROUTED < Phase.GATES < Phase.QUEUED < Phase.SENT < Phase.ANSWERED
+    assert Phase.HEAD < Phase.ROUTED < Phase.QUEUED < Phase.SENT < Phase.ANSWERED
     assert max(Phase) is Phase.FINISHED
 
 
