@@ -26,7 +26,10 @@ class ProxyError(Exception):
         public: One sentence for the client, or "".
         retry: True where the request was certainly not acted upon, so that any method may be
             sent again, on another connection or server.
+        fields: What the answer's head says beside, as a field block: Retry-After and the like.
     """
+
+    fields: bytes = b""
 
     def __init__(
         self, status: int, fault: Fault, detail: str, *, public: str = "", retry: bool = False
@@ -42,8 +45,11 @@ class ProxyError(Exception):
 class BadRequestError(ProxyError):
     """The client's message breaks a rule of HTTP or a limit of ours. Nothing of it is forwarded."""
 
-    def __init__(self, detail: str, *, status: int = 400, public: str = "") -> None:
+    def __init__(
+        self, detail: str, *, status: int = 400, public: str = "", fields: bytes = b""
+    ) -> None:
         super().__init__(status, Fault.CLIENT, detail, public=public)
+        self.fields = fields
 
 
 class BadResponseError(ProxyError):

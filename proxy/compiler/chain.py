@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from proxy.message.edit import NO_EDIT, FieldEdit
 from proxy.policy.order import in_order
-from proxy.policy.part import Gate, Part
+from proxy.policy.part import Encode, Gate, Part, Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,8 @@ class Chain:
     request_edit: FieldEdit
     edit: FieldEdit
     edit_plain: FieldEdit
+    shapes: tuple[Shape, ...]
+    encode: Encode | None
 
 
 class Chains:
@@ -38,6 +40,8 @@ class Chains:
             request_edit=self._merged(part.request_edit for part in arranged),
             edit=self._merged(part.response_edit for part in arranged),
             edit_plain=self._merged(part.response_edit_plain for part in arranged),
+            shapes=tuple(part.shape for part in arranged if part.shape is not None),
+            encode=next((part.encode for part in arranged if part.encode is not None), None),
         )
 
     def _merged(self, edits: Iterable[FieldEdit | None]) -> FieldEdit:

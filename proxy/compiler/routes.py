@@ -82,6 +82,8 @@ class RouteCompiler:
             edit=chain.edit,
             edit_plain=chain.edit_plain,
             body_limit=limit,
+            shapes=chain.shapes,
+            encode=chain.encode,
             action=_action(route),
         )
 

@@ -140,9 +140,13 @@ class Exchange:
         edit: What the answer's head gets and loses: the route's response headers, made at load.
         body_limit: Most bytes a request body may have here; 0 for no limit.
         plan: Where the handler keeps what it worked out for the request's head.
+        added: Fields that gates add to what is forwarded, as a field block.
+        user: Whom a gate knows the client as, for the log; "" for nobody.
+        limited: What rate limits said, for the log: "" where none is on the route.
     """
 
     __slots__ = (
+        "added",
         "address",
         "body_limit",
         "client",
@@ -151,6 +155,7 @@ class Exchange:
         "edit",
         "error",
         "head",
+        "limited",
         "phase",
         "plan",
         "port",
@@ -166,6 +171,7 @@ class Exchange:
         "stream",
         "tries",
         "upstream",
+        "user",
     )
 
     def __init__(
@@ -194,3 +200,6 @@ class Exchange:
         self.edit = NO_EDIT
         self.body_limit = 0
         self.plan: object = None
+        self.added = b""
+        self.user = ""
+        self.limited = ""

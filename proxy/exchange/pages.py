@@ -85,7 +85,8 @@ def error_answer(
         fields += f"Allow: {', '.join(sorted(allow))}\r\n"
     if retry_after > 0:
         fields += f"Retry-After: {math.ceil(retry_after)}\r\n"
-    answer_head = ResponseHead(status, reason(status), fields.encode("ascii"))
+    more = error.fields if isinstance(error, ProxyError) else b""
+    answer_head = ResponseHead(status, reason(status), fields.encode("ascii") + more)
     answer_head.content_length = len(body)
     return Answer(answer_head, body, close=head is None or status in _UNREAD)
 

@@ -38,10 +38,13 @@ def request_head(exchange: Exchange, plan: ProxyPlan, length: int | None) -> byt
         known = RequestPlan(plan, _begin(exchange, plan), _framing(head, head.content_length))
         exchange.plan = known
     begin, end = known.begin, known.end
+    added = exchange.added
     if length is not None:
         end = _framing(exchange.head, length)
         if exchange.head.chunked:  # a body with a length has no trailers, so none are announced
             begin = _WITHOUT_TRAILER.apply(begin)
+    if added:
+        end = b"\r\n" + added[:-2] + end
     return begin + exchange.request_id.encode("ascii") + end
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from proxy.exchange.exchange import Exchange
 from proxy.message.edit import NO_EDIT, FieldEdit
-from proxy.policy.part import Gate
+from proxy.policy.part import Encode, Gate, Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,8 @@ class Route:
         edit, edit_plain: Response header edits over https and over http (RFC 6797, 7.2: no
             Strict-Transport-Security over http).
         body_limit: Bytes; 0 for none.
+        shapes: Applied one after the other to the head that the handler answers with.
+        encode: Decides then whether the body is encoded; None where nothing ever is.
         serve: Takes an exchange that passed the gates. Filled in by `net` when the program goes
             live in a worker.
     """
@@ -59,6 +61,8 @@ class Route:
     edit: FieldEdit = NO_EDIT
     edit_plain: FieldEdit = NO_EDIT
     body_limit: int = 0
+    shapes: tuple[Shape, ...] = ()
+    encode: Encode | None = None
     action: str = ""
     serve: Callable[[Exchange], None] | None = None
 
