@@ -1,13 +1,10 @@
 """Upstreams to pool plans. An address given straight to a route's `proxy:` is a pool of its own."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from proxy.settings.addresses import ServerAddress
 from proxy.settings.models import HashBalance, Route, Server, Settings, Upstream
 from proxy.upstream.plan import HealthPlan, PoolPlan, ServerPlan, TlsClientPlan
-
-NO_AUTHORITIES: Mapping[str, str] = MappingProxyType({})
 
 
 def pool_name(route: Route) -> str:
@@ -18,9 +15,7 @@ def pool_name(route: Route) -> str:
     return str(route.proxy)
 
 
-def compile_pools(
-    settings: Settings, authorities: Mapping[str, str] = NO_AUTHORITIES
-) -> dict[str, PoolPlan]:
+def compile_pools(settings: Settings, authorities: Mapping[str, str]) -> dict[str, PoolPlan]:
     """Return the plan of every upstream, and of every address that a route proxies to, by name.
 
     Args:

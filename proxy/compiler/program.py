@@ -1,30 +1,26 @@
 """The whole of the settings to one Program."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from proxy.compiler.chain import Chains
-from proxy.compiler.pools import NO_AUTHORITIES, compile_pools
-from proxy.compiler.sites import Pairs, compile_sites, compile_tls_sites
+from proxy.compiler.pools import compile_pools
+from proxy.compiler.sites import compile_sites, compile_tls_sites
+from proxy.compiler.sources import Sources
 from proxy.policy.response_headers import response_headers
 from proxy.routing.program import Program
 from proxy.routing.route import Endpoint, Limits, LogPlan, Timeouts, TlsPlan
 from proxy.settings.models import ListenAddress, Settings
 
 
-def compile_program(
-    settings: Settings,
-    certificates: Mapping[str, Pairs],
-    authorities: Mapping[str, str] = NO_AUTHORITIES,
-) -> Program:
+def compile_program(settings: Settings, sources: Sources) -> Program:
     """Return the program for a configuration that was checked.
 
     Args:
         settings: What `settings.load` returned.
-        certificates: By `sites.certificate_name`, for each site that has TLS.
-        authorities: Content of `ca_file`, by upstream, for each that names one.
+        sources: What else is needed; a site whose certificate is missing has no TLS.
 
     Raises:
-        KeyError: The authorities of an upstream are missing.
+        KeyError: The authorities of an upstream, or what is in a file, are missing.
     """
     listen = settings.listen
     return Program(
@@ -32,12 +28,12 @@ def compile_program(
             *_endpoints(listen.http, tls=False),
             *_endpoints(listen.https, tls=True),
         ),
-        sites=compile_sites(settings),
-        pools=compile_pools(settings, authorities),
+        sites=compile_sites(settings, sources),
+        pools=compile_pools(settings, sources.authorities),
         tls=TlsPlan(
             min_version=settings.tls.min_version,
             ciphers=settings.tls.ciphers,
-            sites=compile_tls_sites(settings, certificates),
+            sites=compile_tls_sites(settings, sources.certificates),
         ),
         limits=_limits(settings),
         timeouts=_timeouts(settings),

@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterable, Mapping
 
 from proxy.compiler.chain import Chain, Chains
+from proxy.compiler.policies import policy_parts
 from proxy.compiler.pools import pool_name
+from proxy.compiler.sources import Scope, Sources
 from proxy.policy.body_limit import body_limit
 from proxy.policy.part import Part
 from proxy.policy.redirect import add_slash, redirect
@@ -19,10 +21,13 @@ from proxy.settings.models import Route as RouteSettings, Settings, Site as Site
 class RouteCompiler:
     """Compiles the routes of one site."""
 
-    __slots__ = ("_chains", "_settings", "_site")
+    __slots__ = ("_chains", "_settings", "_site", "_sources")
 
-    def __init__(self, settings: Settings, site: SiteSettings, chains: Chains) -> None:
+    def __init__(
+        self, settings: Settings, site: SiteSettings, chains: Chains, sources: Sources
+    ) -> None:
         self._settings = settings
+        self._sources = sources
         self._site = site
         self._chains = chains
 
@@ -67,7 +72,8 @@ class RouteCompiler:
         label = _label(route)
         limit = self._settings.limits.body if route.limits.body is None else route.limits.body
         set_fields, host = _without_host(route.request_headers)
-        parts = [self.headers(route), *self._handlers(route)]
+        scope = Scope(self._settings, self._site, route, label, self._sources)
+        parts = [self.headers(route), *policy_parts(scope), *self._handlers(route)]
         if limit:
             parts.append(body_limit(limit, label))
         if set_fields:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from proxy.compiler.chain import Chains
 from proxy.compiler.routes import RouteCompiler
+from proxy.compiler.sources import Pairs, Sources
 from proxy.policy.redirect import to_https
 from proxy.routing.route import TlsSite
 from proxy.routing.sites import Site, SiteTable
@@ -11,23 +12,20 @@ from proxy.settings.models import Settings, Site as SiteSettings
 
 _HTTPS_PORT = 443
 
-Pairs = tuple[tuple[bytes, bytes], ...]
-"""Certificates of one site: (chain PEM, key PEM), more than one to offer several key types."""
-
 
 def certificate_name(site: SiteSettings) -> str:
     """Return the name that a site's certificates are handed over by: its first host, or ""."""
     return site.hosts[0] if site.hosts else ""
 
 
-def compile_sites(settings: Settings) -> SiteTable:
+def compile_sites(settings: Settings, sources: Sources) -> SiteTable:
     """Return the table of sites."""
     exact: dict[str, Site] = {}
     wildcards: dict[str, Site] = {}
     default: Site | None = None
     chains = Chains()
     for site in settings.sites:
-        compiled = _site(settings, site, chains)
+        compiled = _site(settings, site, chains, sources)
         for host in site.hosts:
             if host.startswith("*"):
                 wildcards[host[1:]] = compiled
@@ -50,8 +48,8 @@ def compile_tls_sites(settings: Settings, certificates: Mapping[str, Pairs]) -> 
     )
 
 
-def _site(settings: Settings, site: SiteSettings, chains: Chains) -> Site:
-    compiler = RouteCompiler(settings, site, chains)
+def _site(settings: Settings, site: SiteSettings, chains: Chains, sources: Sources) -> Site:
+    compiler = RouteCompiler(settings, site, chains, sources)
     common = chains.chain([compiler.headers()])
     plain = []
     if site.redirect_http is not None and settings.listen.https:

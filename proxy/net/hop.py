@@ -1,18 +1,32 @@
-"""A route's way to its upstream: starts a relay for each exchange."""
+"""A route's way to its upstream: what all of its relays share."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 from proxy.errors import ProxyError
 from proxy.exchange.exchange import Exchange
 from proxy.net.pool import LivePool
-from proxy.net.relay import Relay
+from proxy.net.shaping import Shaping
 from proxy.net.spool import SpoolBudget
 from proxy.routing.route import ProxyPlan
 from proxy.state.counters import Counters
 
 
+class Hop(Protocol):
+    """What a relay takes of its route."""
+
+    pool: LivePool
+    plan: ProxyPlan
+    counters: Counters
+    budget: SpoolBudget
+    shaping: Shaping | None
+
+    def fail(self, exchange: Exchange, error: ProxyError) -> None:
+        """Answer an error."""
+
+
 class LiveHop:
-    """What every relay of a route shares.
+    """One route in one worker.
 
     Attributes:
         pool: Where connections come from.
@@ -20,9 +34,10 @@ class LiveHop:
         fail: Answers an error.
         counters: What the worker counts.
         budget: What the worker's spools may take.
+        shaping: What the route makes of answers, or None.
     """
 
-    __slots__ = ("budget", "counters", "fail", "plan", "pool")
+    __slots__ = ("budget", "counters", "fail", "plan", "pool", "shaping")
 
     def __init__(
         self,
@@ -37,7 +52,4 @@ class LiveHop:
         self.fail = fail
         self.counters = counters
         self.budget = budget
-
-    def serve(self, exchange: Exchange) -> None:
-        """Send an exchange on its way."""
-        Relay(self, exchange).start()
+        self.shaping: Shaping | None = None

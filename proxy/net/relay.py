@@ -8,8 +8,6 @@ A relay's life: ASKING for a connection, SENT, ANSWERING, and over when the exch
 consumer or none. A failure while SENT may lead back to ASKING; see `upstream.retry`.
 """
 
-from typing import Protocol
-
 from proxy.clock import monotonic
 from proxy.errors import Fault, ProxyError
 from proxy.exchange.exchange import Exchange
@@ -17,30 +15,17 @@ from proxy.exchange.phases import Phase
 from proxy.message.fields import field_values
 from proxy.message.head import ResponseHead
 from proxy.net.backlog import Backlog
-from proxy.net.pool import LivePool
+from proxy.net.hop import Hop
 from proxy.net.request_body import RequestBody
-from proxy.net.spool import BudgetError, SpoolBudget, SpoolError
+from proxy.net.spool import BudgetError, SpoolError
 from proxy.net.tunnel import Tunnel
 from proxy.net.upstream_stream import UpstreamStream
-from proxy.routing.route import ProxyPlan
-from proxy.state.counters import Counters
+from proxy.policy.part import Encoder
 from proxy.upstream.buffering import keeps_request
 from proxy.upstream.peer import Peer
 from proxy.upstream.retry import Failure, Retry, after
 
 _CONTINUE = ResponseHead(100, "Continue")
-
-
-class Hop(Protocol):
-    """What a route's relays share; see `hop.LiveHop`."""
-
-    pool: LivePool
-    plan: ProxyPlan
-    counters: Counters
-    budget: SpoolBudget
-
-    def fail(self, exchange: Exchange, error: ProxyError) -> None:
-        """Answer an error."""
 
 
 class Relay:
@@ -57,6 +42,8 @@ class Relay:
         "_backlog",
         "_body",
         "_client_full",
+        "_encoder",
+        "_flushes",
         "_hop",
         "_keep_answer",
         "_retries",
@@ -80,6 +67,8 @@ class Relay:
         self._backlog: Backlog | None = None
         self._keep_answer = True
         self._client_full = False
+        self._encoder: Encoder | None = None
+        self._flushes = False
         self._answer_ended = False
         self._trailers = b""  # of the answer
 
@@ -200,6 +189,13 @@ class Relay:
         self._upstream = None
         if self._body is not None:
             self._let_go()
+        shaping = self._hop.shaping
+        if shaping is not None:
+            try:
+                head, body = shaping.whole(exchange, head, body)
+            except ProxyError as error:
+                self._fail(error)
+                return
         exchange.stream.send_whole(exchange, head, body)
 
     def answer_interim(self, head: ResponseHead) -> None:
@@ -216,6 +212,16 @@ class Relay:
             return
         mode = self._hop.pool.plan.response_buffering
         self._keep_answer = mode == "on" or (mode == "auto" and not head.streaming)
+        shaping = self._hop.shaping
+        if shaping is not None:
+            # What comes without a length may be a stream somebody waits for.
+            self._flushes = head.content_length is None
+            try:
+                head, self._encoder = shaping.begin(exchange, head)
+            except ProxyError as error:
+                self._drop_upstream()
+                self._fail(error)
+                return
         exchange.stream.send_head(exchange, head)
 
     def _switch(self, head: ResponseHead) -> None:
@@ -230,6 +236,13 @@ class Relay:
 
     def answer_body(self, data: bytes) -> None:
         """Pass a piece of the body on, or keep it while the client is slow."""
+        if self._encoder is not None:
+            data = self._encoder.encode(data)
+            if not data:
+                return
+        self._pass(data)
+
+    def _pass(self, data: bytes) -> None:
         backlog = self._backlog
         if backlog is None:
             self.exchange.stream.send_body(self.exchange, data)
@@ -240,11 +253,16 @@ class Relay:
 
     def answer_turn(self) -> None:
         """Put on the wire what one read brought."""
+        if self._encoder is not None and self._flushes:
+            self._pass(self._encoder.flush())
         self.exchange.stream.flush()
 
     def answer_end(self, trailers: bytes) -> None:
         """The answer is whole; it ends for the client when the client has it all."""
         self._upstream = None
+        if self._encoder is not None:
+            self._pass(self._encoder.finish())
+            self._encoder = None
         self._trailers = trailers
         self._answer_ended = True
         if self._backlog is None:
@@ -364,9 +382,15 @@ class Relay:
             upstream.drop()
 
     def _let_go(self) -> None:
+        self._encoder = None
         if self._body is not None:
             self._body.close()
             self._body = None
         if self._backlog is not None:
             self._backlog.close()
             self._backlog = None
+
+
+def begin(hop: Hop, exchange: Exchange) -> None:
+    """Send an exchange on its way."""
+    Relay(hop, exchange).start()

@@ -228,6 +228,7 @@ class WorkerServer:
         for channel in tuple(self._door.channels):
             channel.abort()
         _retire(self._pools, keep={})
+        self._service.workshop.close()
         self._resolver.close()
         for channel in tuple(self._upstream_channels):
             channel.abort()

@@ -8,6 +8,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from email.utils import formatdate
+from functools import partial
 
 from proxy.clock import local_offset, wall_time
 from proxy.errors import BadRequestError, Fault, ProxyError
@@ -15,14 +16,19 @@ from proxy.exchange.answer import Answer
 from proxy.exchange.exchange import Client, ClientStream, Exchange
 from proxy.exchange.pages import error_answer
 from proxy.exchange.phases import Phase
+from proxy.exchange.verdict import Verdict, Wait
 from proxy.message.edit import FieldEdit
 from proxy.message.forwarding import TrustedPeers, believe
 from proxy.message.head import HeadLimits, RequestHead, ResponseHead
 from proxy.message.status import CLIENT_GONE
+from proxy.net import relay
 from proxy.net.hop import LiveHop
 from proxy.net.pool import LivePool
+from proxy.net.shaping import shaping
 from proxy.net.spool import SpoolBudget
+from proxy.net.waiting import Waiting, Workshop, no_handler
 from proxy.observe.log_time import LogClock
+from proxy.policy.part import Gate
 from proxy.routing.program import Program
 from proxy.routing.route import Route, Timeouts
 from proxy.routing.sites import Site
@@ -54,7 +60,8 @@ class LiveProgram:
                 if route.proxy is not None:
                     pool = pools[route.proxy.pool]
                     hop = LiveHop(pool, route.proxy, service.fail, service.counters, budget)
-                    route.serve = hop.serve
+                    hop.shaping = shaping(route.shapes, route.encode)
+                    route.serve = partial(relay.begin, hop)
 
 
 class Found:
@@ -69,10 +76,6 @@ class Found:
         self.label = route.label
         self.edit = edit
         self.plan: object = None
-
-
-def _no_handler(exchange: Exchange) -> None:
-    raise ProxyError(500, Fault.PROXY, f"route {exchange.route} has no handler")
 
 
 def _no_site(exchange: Exchange, site: Site | None) -> ProxyError:
@@ -92,6 +95,7 @@ class Service:
         live: The program in force for requests to come.
         draining: True while the worker lets its clients finish.
         date_line: The Date field of this second.
+        workshop: Where gates have things computed.
     """
 
     __slots__ = (
@@ -107,6 +111,7 @@ class Service:
         "draining",
         "live",
         "timeouts",
+        "workshop",
     )
 
     def __init__(
@@ -133,6 +138,7 @@ class Service:
         self.draining = False
         self.date_line = b""
         self.timeouts = Timeouts()
+        self.workshop = Workshop()
         self.tick()
 
     def use(self, live: LiveProgram, formatter: Formatter | None) -> None:
@@ -183,16 +189,63 @@ class Service:
             exchange.plan = found.plan
             exchange.phase = Phase.ROUTED
             for gate in route.gates:
-                answer = gate(exchange)
-                if answer is not None:
-                    exchange.stream.send_answer(exchange, answer)
+                verdict = gate(exchange)
+                if verdict is not None:
+                    self._heed(exchange, verdict, route, gate)
                     return
-            (route.serve or _no_handler)(exchange)
+            (route.serve or no_handler)(exchange)
             found.plan = exchange.plan
         except ProxyError as error:
             self.fail(exchange, error)
         except Exception as error:  # noqa: BLE001 - one bug must not take the worker's others along
             self._bug(exchange, error)
+
+    def _heed(self, exchange: Exchange, verdict: Verdict, route: Route, gate: Gate) -> None:
+        """Do as a gate says that does not just let the exchange pass."""
+        if type(verdict) is Answer:
+            exchange.stream.send_answer(exchange, verdict)
+        elif isinstance(verdict, Wait):
+            left = route.gates[route.gates.index(gate) + 1 :]
+            Waiting(self, exchange, left, route.serve or no_handler).carry_out(verdict)
+
+    # What a wait ends with.
+
+    def passed(self, waiting: Waiting) -> None:
+        """Ask the gates that are left, and let the handler take the exchange."""
+        exchange = waiting.exchange
+        if exchange.consumer is not waiting:
+            return
+        try:
+            for number, gate in enumerate(waiting.left):
+                verdict = gate(exchange)
+                if isinstance(verdict, Wait):
+                    waiting.left = waiting.left[number + 1 :]
+                    waiting.carry_out(verdict)
+                    return
+                if verdict is not None:
+                    self.answered(waiting, verdict)
+                    return
+            exchange.consumer = None
+            waiting.serve(exchange)
+            waiting.hand_over()
+        except Exception as error:  # noqa: BLE001 - one bug must not take the worker's others along
+            self._trouble(exchange, error)
+
+    def answered(self, waiting: Waiting, answer: Answer) -> None:
+        """Send the answer of a gate."""
+        exchange = waiting.exchange
+        if exchange.consumer is waiting:
+            exchange.consumer = None
+            exchange.stream.send_answer(exchange, answer)
+
+    def failed(self, waiting: Waiting, error: Exception) -> None:
+        """Answer what went wrong."""
+        if waiting.exchange.consumer is waiting:
+            self._trouble(waiting.exchange, error)
+
+    def pool(self, name: str) -> LivePool:
+        """Return a pool of the program in force."""
+        return self.live.pools[name]
 
     def _find(self, exchange: Exchange, live: LiveProgram) -> Found | None:
         """Look site and route up; None if the exchange was answered meanwhile."""
@@ -208,7 +261,7 @@ class Service:
         if plain:
             for gate in site.plain_gates:
                 answer = gate(exchange)
-                if answer is not None:
+                if type(answer) is Answer:
                     exchange.stream.send_answer(exchange, answer)
                     return None
         route = site.routes.find(head)
@@ -229,6 +282,12 @@ class Service:
         exchange.error = error
         answer = error_answer(head, error, exchange.request_id, allow=allowed)
         exchange.stream.send_answer(exchange, answer)
+
+    def _trouble(self, exchange: Exchange, error: Exception) -> None:
+        if isinstance(error, ProxyError):
+            self.fail(exchange, error)
+        else:
+            self._bug(exchange, error)
 
     def _bug(self, exchange: Exchange, error: Exception) -> None:
         _log.error("request %s failed", exchange.request_id, exc_info=error)

@@ -46,7 +46,7 @@ def made_ready(loaded: Loaded, generation: int, since: float) -> InForce:
     return InForce(
         generation,
         loaded,
-        compile_program(settings, loaded.certificates, loaded.authorities),
+        compile_program(settings, loaded.sources),
         cpus.usable() if settings.workers == "auto" else settings.workers,
         privileges.plan(settings.user, os.geteuid()),
         since,

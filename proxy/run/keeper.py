@@ -118,7 +118,7 @@ class Keeper:
             del self._waiting[number]
         status = answer.get("status")
         if isinstance(status, dict):
-            status["certificates"] = expiries(self._loaded.certificates, utc_now())
+            status["certificates"] = expiries(self._loaded.sources.certificates, utc_now())
         return answer
 
     def _obey(self, message: Message, descriptors: list[int]) -> None:
@@ -133,7 +133,7 @@ class Keeper:
     def _adopt(self, _message: Message, descriptors: list[int]) -> None:
         """Take on the configuration that the workers serve now."""
         loaded = unpickled(from_memory(descriptors[0]))
-        program = compile_program(loaded.settings, loaded.certificates, loaded.authorities)
+        program = compile_program(loaded.settings, loaded.sources)
         self._loaded = loaded
         if program.pools != self._program.pools:
             self._program = program

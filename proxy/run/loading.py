@@ -14,6 +14,7 @@ from proxy.certificates.local_ca import ensure_leaf, ensure_root
 from proxy.certificates.pair import CertificateError, CertificatePair, load_pair
 from proxy.clock import utc_now
 from proxy.compiler.sites import certificate_name
+from proxy.compiler.sources import Sources
 from proxy.net.tls_contexts import TlsConfigurationError, client_context
 from proxy.settings import load as settings_file
 from proxy.settings.models import CertificateFiles, Settings, Site
@@ -27,15 +28,13 @@ class Loaded:
     """A configuration, checked, with its certificates. Can be pickled; holds private keys.
 
     Attributes:
-        certificates: Pairs of chain and key in PEM, by the compiler's name for each site's.
-        authorities: What is in the `ca_file` of an upstream, in PEM, by the upstream's name.
+        sources: What else the configuration is compiled from.
         root: File of the local CA's certificate, for import into browsers; "" if no site needs it.
         remarks: What speaks against a certificate and is yet no reason not to serve.
     """
 
     settings: Settings
-    certificates: dict[str, tuple[Pem, ...]] = field(repr=False)
-    authorities: dict[str, str] = field(default_factory=dict, repr=False)
+    sources: Sources = field(repr=False)
     root: str = ""
     remarks: tuple[str, ...] = ()
 
@@ -137,8 +136,7 @@ def load(path: str, environ: Mapping[str, str], *, create: bool = True) -> Loade
         raise LoadError(str(SettingsError(tuple(reading.problems))))
     return Loaded(
         settings,
-        reading.certificates,
-        reading.authorities,
+        Sources(reading.certificates, reading.authorities),
         reading.root,
         tuple(reading.remarks),
     )

@@ -149,7 +149,7 @@ class Worker:
         why = ""
         try:
             loaded = unpickled(from_memory(descriptors[0]))
-            program = compile_program(loaded.settings, loaded.certificates, loaded.authorities)
+            program = compile_program(loaded.settings, loaded.sources)
             self._swap = self._server.prepare(program)
             self._prepared = generation, program
         except Exception as error:  # whatever it is, the running configuration runs on

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from textwrap import dedent
 
 from proxy.compiler.program import compile_program
-from proxy.compiler.sites import Pairs
+from proxy.compiler.sources import Pairs, Sources
 from proxy.exchange.answer import Answer
 from proxy.message.head import RequestHead
 from proxy.message.target import normalise_path
@@ -22,7 +22,7 @@ def settings(text: str) -> Settings:
 
 
 def program(text: str, certificates: Mapping[str, Pairs] = CERTIFICATES) -> Program:
-    return compile_program(settings(text), certificates)
+    return compile_program(settings(text), Sources(certificates))
 
 
 def site_of(routes: str, more: str = "") -> Program:
@@ -55,6 +55,6 @@ def found(
 def answer_of(one: Route, target: str = "/", method: str = "GET") -> Answer:
     for gate in one.gates:
         answer = gate(asking(target, "localhost", method))
-        if answer is not None:
+        if isinstance(answer, Answer):
             return answer
     raise AssertionError("no gate answered")

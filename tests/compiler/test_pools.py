@@ -16,7 +16,7 @@ sites:
 
 
 def test_addresses_become_pools_and_equal_ones_share_theirs() -> None:
-    pools = compile_pools(settings(SITES))
+    pools = compile_pools(settings(SITES), {})
     assert list(pools) == ["http://django:8000", "unix:/run/app.sock"]
     assert pools["http://django:8000"] == PoolPlan(
         "http://django:8000", (ServerPlan("http://django:8000", "http", "django", 8000),)
@@ -86,7 +86,7 @@ def test_everything_said_of_an_upstream_arrives() -> None:
 
 def test_defaults_agree_with_those_of_the_plan() -> None:
     text = "upstreams: {app: {servers: ['http://app:1']}}\n" + SITES
-    assert compile_pools(settings(text))["app"] == PoolPlan(
+    assert compile_pools(settings(text), {})["app"] == PoolPlan(
         "app", (ServerPlan("http://app:1", "http", "app", 1),)
     )
 
@@ -94,4 +94,4 @@ def test_defaults_agree_with_those_of_the_plan() -> None:
 def test_an_upstream_whose_authorities_are_missing_is_not_trusted_by_the_systems() -> None:
     text = "upstreams: {app: {servers: ['https://app'], tls: {ca_file: ca.pem}}}\n" + SITES
     with pytest.raises(KeyError):
-        compile_pools(settings(text))
+        compile_pools(settings(text), {})

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from proxy.compiler.program import compile_program
+from proxy.compiler.sources import Sources
 from proxy.routing.program import Program
 from proxy.routing.route import Endpoint, Limits, LogPlan, Timeouts, TlsPlan
 from proxy.settings.load import load
@@ -77,7 +78,7 @@ def test_answers_without_a_site_have_the_files_headers_and_bind_no_host_to_tls()
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_examples_compile(path: Path) -> None:
-    made = compile_program(load(str(path), {}), {})
+    made = compile_program(load(str(path), {}), Sources())
     for site in made.all_sites():
         for route in site.routes.routes:
             assert (route.proxy is not None) or route.gates

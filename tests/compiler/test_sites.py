@@ -1,5 +1,6 @@
 import pytest
 
+from proxy.exchange.answer import Answer
 from proxy.routing.route import TlsSite
 from proxy.routing.sites import Site
 from tests.compiler.compiling import program
@@ -52,7 +53,7 @@ def test_names_of_a_site() -> None:
 def test_http_is_sent_to_https_where_there_is_tls() -> None:
     (gate,) = find("site.example").plain_gates
     answer = gate(asking("/a?b", "www.site.example:80", scheme="http"))
-    assert answer is not None
+    assert isinstance(answer, Answer)
     assert answer.head.status == 301
     assert answer.head.block == b"Location: https://www.site.example/a?b\r\n"
     assert find("x.localhost").plain_gates == ()
@@ -61,7 +62,7 @@ def test_http_is_sent_to_https_where_there_is_tls() -> None:
 def test_clients_without_host_get_the_sites_own() -> None:
     (gate,) = find("site.example").plain_gates
     answer = gate(asking("/", "", scheme="http"))
-    assert answer is not None
+    assert isinstance(answer, Answer)
     assert answer.head.block == b"Location: https://site.example/\r\n"
 
 
@@ -70,7 +71,7 @@ def test_port_of_the_redirect() -> None:
     site = program(text, CERTIFICATES).sites.find("")
     assert site is not None
     answer = site.plain_gates[0](asking("/", "x.example", scheme="http"))
-    assert answer is not None
+    assert isinstance(answer, Answer)
     assert (answer.head.status, answer.head.block) == (
         308,
         b"Location: https://x.example:8443/\r\n",

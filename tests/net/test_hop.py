@@ -6,7 +6,7 @@ from proxy.exchange.exchange import Exchange
 from proxy.exchange.phases import Phase
 from proxy.net.hop import LiveHop
 from proxy.net.pool import LivePool
-from proxy.net.relay import Relay
+from proxy.net.relay import Relay, begin
 from proxy.net.resolver import Resolver
 from proxy.net.spool import SpoolBudget
 from proxy.routing.route import ProxyPlan
@@ -32,8 +32,8 @@ async def test_every_exchange_gets_a_relay_of_its_own() -> None:
     waiting.head.content_length = 5
     waiting.head.block = b"Content-Length: 5\r\n"
     empty = between(FakeClientStream(), "GET")
-    hop.serve(waiting)
-    hop.serve(empty)
+    begin(hop, waiting)
+    begin(hop, empty)
     assert isinstance(waiting.consumer, Relay)
     assert isinstance(empty.consumer, Relay)
     assert waiting.consumer is not empty.consumer

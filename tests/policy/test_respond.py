@@ -7,7 +7,7 @@ from tests.policy.asking import asking, gate_of
 
 def answer(status: int, body: str) -> Answer:
     found = gate_of(respond(status, body, "text/plain; charset=utf-8"))(asking("/"))
-    assert found is not None
+    assert isinstance(found, Answer)
     return found
 
 

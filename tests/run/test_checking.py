@@ -30,7 +30,7 @@ def test_a_right_file_comes_back_with_its_certificates(config: Path) -> None:
     assert check.status == 0
     loaded = finding(check)
     assert loaded.settings.sites[0].hosts == ("localhost",)
-    assert b"PRIVATE KEY" in loaded.certificates["localhost"][0][1]
+    assert b"PRIVATE KEY" in loaded.sources.certificates["localhost"][0][1]
     os.close(check.handle)
 
 

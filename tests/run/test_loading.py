@@ -36,14 +36,14 @@ def config(tmp_path: Path) -> Path:
 
 def test_every_site_has_its_certificate(config: Path) -> None:
     loaded = load(str(config), {})
-    assert set(loaded.certificates) == {"own.test", "given.test", ""}
-    for ((chain, key),) in loaded.certificates.values():
+    assert set(loaded.sources.certificates) == {"own.test", "given.test", ""}
+    for ((chain, key),) in loaded.sources.certificates.values():
         assert chain.startswith(b"-----BEGIN CERTIFICATE-----")
         assert b"PRIVATE KEY" in key
     assert loaded.root == str(config.parent / "state" / "local-ca" / "root.pem")
     assert Path(loaded.root).is_file()
     again = load(str(config), {})
-    assert again.certificates == loaded.certificates, "made once"
+    assert again.sources.certificates == loaded.sources.certificates, "made once"
 
 
 def test_keys_stay_out_of_sight(config: Path) -> None:
@@ -52,7 +52,7 @@ def test_keys_stay_out_of_sight(config: Path) -> None:
 
 def test_a_look_leaves_no_trace(config: Path) -> None:
     loaded = load(str(config), {}, create=False)
-    assert set(loaded.certificates) == {"given.test", ""}
+    assert set(loaded.sources.certificates) == {"given.test", ""}
     assert loaded.root == ""
     assert not (config.parent / "state").exists()
 
@@ -103,7 +103,7 @@ def test_authorities_are_read_once_and_for_all(tmp_path: Path) -> None:
     ca.cert_pem.write_to_path(file)
     loaded = load(str(path), {})
     file.unlink()
-    program = compile_program(loaded.settings, loaded.certificates, loaded.authorities)
+    program = compile_program(loaded.settings, loaded.sources)
     assert program.pools["app"].tls.ca_pem == ca.cert_pem.bytes().decode()
     assert "BEGIN" not in repr(loaded) + repr(program)
 

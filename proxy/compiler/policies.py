@@ -1,0 +1,19 @@
+"""What yields the parts of a route, one function a policy. Their order is `policy.order`'s."""
+
+from collections.abc import Callable, Iterator
+
+from proxy.compiler.sources import Scope
+from proxy.policy.part import Part
+
+Compile = Callable[[Scope], Part | None]
+"""Returns a policy's part for a route, or None where the route does not use it."""
+
+POLICIES: tuple[Compile, ...] = ()
+
+
+def policy_parts(scope: Scope) -> Iterator[Part]:
+    """Yield a part for each policy that a route uses."""
+    for compile_policy in POLICIES:
+        part = compile_policy(scope)
+        if part is not None:
+            yield part

@@ -1,0 +1,189 @@
+"""An exchange whose gates cannot decide yet: carries out what they ask for.
+
+While it waits it is the exchange's consumer: what comes of the request's body is kept, and no more
+is read than one turn of the loop has brought. Whoever serves the exchange then gets all of it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+from proxy.errors import Fault, ProxyError
+from proxy.exchange.answer import Answer
+from proxy.exchange.exchange import Exchange
+from proxy.exchange.verdict import Delay, Subrequest, Verdict, Wait, Work
+from proxy.message.head import ResponseHead
+from proxy.net.pool import LivePool
+from proxy.state.counters import Counters
+
+_THREADS = 2
+"""Work is for the processor: more threads than it has cores would only take it from the loop."""
+
+
+class Workshop:
+    """The threads that a worker's gates have things computed in; made when first needed."""
+
+    __slots__ = ("_threads",)
+
+    def __init__(self) -> None:
+        self._threads: ThreadPoolExecutor | None = None
+
+    def begin(self, call: Callable[[], Any]) -> "asyncio.Future[Any]":
+        """Compute in a thread; to be called on the loop."""
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(_THREADS, "work")
+        return asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    def close(self) -> None:
+        """Begin nothing more. What runs already ends by itself, and nobody is told."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class Desk(Protocol):
+    """Who is told how a wait ended; see `service.Service`."""
+
+    counters: Counters
+    workshop: Workshop
+
+    def pool(self, name: str) -> LivePool:
+        """Return the pool that a subrequest names."""
+
+    def passed(self, waiting: "Waiting") -> None:
+        """The gate lets the exchange pass: go on with the next."""
+
+    def answered(self, waiting: "Waiting", answer: Answer) -> None:
+        """The gate answers the exchange."""
+
+    def failed(self, waiting: "Waiting", error: Exception) -> None:
+        """What the gate asked for failed."""
+
+
+class Waiting:
+    """See the module's docstring. Implements `Consumer`.
+
+    Attributes:
+        exchange: What waits.
+        left: The gates still to be asked.
+        serve: The handler behind them.
+    """
+
+    __slots__ = (
+        "_body",
+        "_desk",
+        "_ended",
+        "_give_up",
+        "_trailers",
+        "exchange",
+        "left",
+        "serve",
+    )
+
+    def __init__(
+        self,
+        desk: Desk,
+        exchange: Exchange,
+        left: tuple[Callable[[Exchange], Verdict], ...],
+        serve: Callable[[Exchange], None],
+    ) -> None:
+        self._desk = desk
+        self.exchange = exchange
+        self.left = left
+        self.serve = serve
+        self._body: list[bytes] = []
+        self._ended = False
+        self._trailers = b""
+        self._give_up: Callable[[], object] | None = None
+        exchange.consumer = self
+        if exchange.head.has_body:
+            exchange.stream.pause_body(exchange)
+
+    def carry_out(self, wait: Wait) -> None:
+        """Do what a gate asks for; it, or the next one, is heard then."""
+        if type(wait) is Delay:
+            loop = asyncio.get_running_loop()
+            self._give_up = loop.call_later(wait.seconds, self._heed, None).cancel
+        elif type(wait) is Work:
+            future = self._desk.workshop.begin(wait.call)
+            self._give_up = future.cancel
+            future.add_done_callback(lambda done: self._worked(done, wait))
+        elif type(wait) is Subrequest:
+            self._failed(ProxyError(500, Fault.PROXY, "no subrequests yet"))
+
+    def _worked(self, done: "asyncio.Future[Any]", wait: Work[Any]) -> None:
+        if done.cancelled() or self._give_up is None:
+            return
+        try:
+            verdict = wait.then(done.result())
+        except Exception as error:  # noqa: BLE001 - a bug ends this exchange alone
+            self._failed(error)
+        else:
+            self._heed(verdict)
+
+    def _told(self, wait: Subrequest, head: ResponseHead, body: bytes) -> None:
+        try:
+            verdict = wait.then(head, body)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failed(error)
+        else:
+            self._heed(verdict)
+
+    def _failed(self, error: Exception) -> None:
+        self._give_up = None
+        self._desk.failed(self, error)
+
+    def _heed(self, verdict: Verdict) -> None:
+        self._give_up = None
+        if verdict is None:
+            self._desk.passed(self)
+        elif type(verdict) is Answer:
+            self._desk.answered(self, verdict)
+        elif isinstance(verdict, Wait):
+            self.carry_out(verdict)
+
+    def hand_over(self) -> None:
+        """Give what came of the body to whoever serves the exchange now, and read on."""
+        exchange = self.exchange
+        consumer = exchange.consumer
+        if consumer is None or not exchange.head.has_body:
+            return
+        exchange.stream.resume_body(exchange)  # delivers nothing before this turn is over
+        for piece in self._body:
+            if exchange.consumer is not consumer:
+                return
+            consumer.body_received(piece)
+        if self._ended and exchange.consumer is consumer:
+            consumer.body_ended(self._trailers)
+
+    # From the client.
+
+    def body_received(self, data: bytes) -> None:
+        """Keep a piece that was on its way when reading was paused."""
+        self._body.append(data)
+
+    def body_ended(self, trailers: bytes) -> None:
+        """The request's body is whole."""
+        self._ended = True
+        self._trailers = trailers
+
+    def client_full(self) -> None:
+        """Nothing is sent yet."""
+
+    def client_ready(self) -> None:
+        """Nothing waits to be sent."""
+
+    def client_gone(self) -> None:
+        """Give up what was begun."""
+        give_up, self._give_up = self._give_up, None
+        if give_up is not None:
+            give_up()
+
+
+def no_handler(exchange: Exchange) -> None:
+    """Stand in for the handler of a route whose gates were to answer every request.
+
+    Raises:
+        ProxyError: Always.
+    """
+    raise ProxyError(500, Fault.PROXY, f"route {exchange.route} has no handler")
