@@ -6,7 +6,7 @@ meanwhile. When the client leaves, what was begun for it is given up and nobody 
 """
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from proxy.exchange.answer import Answer
 from proxy.message.head import RequestHead, ResponseHead
@@ -14,7 +14,13 @@ from proxy.message.head import RequestHead, ResponseHead
 T = TypeVar("T")
 
 
-class Delay:
+class Wait:
+    """Something that must happen before an exchange goes on."""
+
+    __slots__ = ()
+
+
+class Delay(Wait):
     """Some time must pass; then the next gate is asked.
 
     Attributes:
@@ -27,7 +33,7 @@ class Delay:
         self.seconds = seconds
 
 
-class Work(Generic[T]):
+class Work(Wait, Generic[T]):
     """Something that takes long must be computed, in a thread of its own.
 
     Attributes:
@@ -42,7 +48,7 @@ class Work(Generic[T]):
         self.then = then
 
 
-class Subrequest:
+class Subrequest(Wait):
     """A server must be asked; where no answer of it can be had, the exchange fails (502, 503, 504).
 
     Attributes:
@@ -70,5 +76,4 @@ class Subrequest:
         self.then = then
 
 
-Wait = Delay | Work[Any] | Subrequest
 Verdict = Answer | Wait | None
