@@ -15,7 +15,7 @@ from proxy.net.listen import ListenSocket
 from proxy.net.pool import LivePool
 from proxy.net.server import WorkerServer
 from proxy.net.tls_contexts import TlsFront
-from proxy.policy.part import Gate
+from proxy.policy.part import Encode, Gate, Shape
 from proxy.routing.program import Program
 from proxy.routing.route import (
     Endpoint,
@@ -76,9 +76,11 @@ def program(  # noqa: PLR0913 - whatever a test may want to be different
     limits: Limits = _LIMITS,
     timeouts: Timeouts = _TIMEOUTS,
     pairs: tuple[tuple[bytes, bytes], ...] = (),
+    encode: Encode | None = None,
+    shapes: tuple[Shape, ...] = (),
 ) -> Program:
     """A program whose only route leads to `pool`."""
-    only = Route("/", gates=gates, proxy=plan, body_limit=body_limit)
+    only = Route("/", gates=gates, proxy=plan, body_limit=body_limit, encode=encode, shapes=shapes)
     site = Site("localhost", RouteTable({}, {"/": (only,)}))
     sites = SiteTable({"localhost": site}, {}, None)
     tls = TlsPlan(sites=(TlsSite(("localhost",), pairs, default=True),) if pairs else ())

@@ -57,6 +57,10 @@ async def until(look: Callable[[], object]) -> None:
             await asyncio.sleep(0.001)
 
 
+async def answered(line: Line) -> None:
+    await until(lambda: line.lines)
+
+
 def status(line: Line) -> int:
     return int(line.out()[9:12])
 
@@ -142,7 +146,7 @@ async def test_a_gate_behind_a_wait_answers_or_refuses() -> None:
     for gates, expected in (((delays(), lambda _: TEAPOT), 418), ((delays(), refuse), 403)):
         line = Line(gates=gates)
         line.send(get())
-        await until(lambda line=line: line.lines)
+        await answered(line)
         assert status(line) == expected
 
 
@@ -158,7 +162,7 @@ async def test_errors_of_work_and_of_what_is_made_of_it(error: Exception, expect
     for gate in (works(error), works(None, fail)):
         line = Line(gates=(gate,))
         line.send(get())
-        await until(lambda line=line: line.lines)
+        await answered(line)
         assert status(line) == expected
 
 
@@ -217,7 +221,7 @@ async def test_a_closed_workshop_takes_nothing_more() -> None:
     assert await workshop.begin(lambda: 7) == 7
     workshop.close()
     with pytest.raises(RuntimeError):
-        workshop.begin(lambda: 7)
+        await workshop.begin(lambda: 7)
 
 
 def test_a_route_without_a_handler_says_so() -> None:
