@@ -2,12 +2,20 @@
 
 from collections.abc import Iterable
 
-from proxy.policy import body_limit, redirect, request_headers, respond, response_headers
+from proxy.policy import (
+    body_limit,
+    forward_auth,
+    redirect,
+    request_headers,
+    respond,
+    response_headers,
+)
 from proxy.policy.part import Part
 
 ORDER = (
     redirect.TO_HTTPS,  # nothing is decided for a request that has to come again by https
     redirect.ADD_SLASH,
+    forward_auth.NAME,
     redirect.NAME,  # answers that need nothing of the body come before its limit
     respond.NAME,
     body_limit.NAME,
