@@ -64,3 +64,16 @@ class UpstreamError(ProxyError):
 
     def __init__(self, status: int, detail: str, *, retry: bool = False) -> None:
         super().__init__(status, Fault.UPSTREAM, detail, retry=retry)
+
+
+class InterceptedError(ProxyError):
+    """An error answer of the upstream's own, in whose place the client gets a page of ours.
+
+    Nothing failed: the upstream does not count as failing, and no log but that of accesses has
+    anything to say of it.
+    """
+
+    def __init__(self, status: int, fields: bytes) -> None:
+        """Take the answer's status, and those of its fields that stay, as a field block."""
+        super().__init__(status, Fault.UPSTREAM, f"the upstream answered {status}")
+        self.fields = fields

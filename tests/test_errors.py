@@ -1,6 +1,13 @@
 import pytest
 
-from proxy.errors import BadRequestError, BadResponseError, Fault, ProxyError, UpstreamError
+from proxy.errors import (
+    BadRequestError,
+    BadResponseError,
+    Fault,
+    InterceptedError,
+    ProxyError,
+    UpstreamError,
+)
 
 
 @pytest.mark.parametrize(
@@ -10,6 +17,7 @@ from proxy.errors import BadRequestError, BadResponseError, Fault, ProxyError, U
         (BadRequestError("too long", status=414), 414, Fault.CLIENT),
         (BadResponseError("cut short"), 502, Fault.UPSTREAM),
         (UpstreamError(504, "silent"), 504, Fault.UPSTREAM),
+        (InterceptedError(403, b""), 403, Fault.UPSTREAM),
         (ProxyError(500, Fault.PROXY, "a bug"), 500, Fault.PROXY),
     ],
 )
@@ -26,3 +34,9 @@ def test_what_a_client_may_read_is_said_apart() -> None:
     error = BadRequestError("body of 20 MB on /upload", status=413, public="10 MB at most.")
     assert error.public == "10 MB at most."
     assert UpstreamError(502, "refused", retry=True).retry
+
+
+def test_what_is_kept_of_an_intercepted_answer_travels_along() -> None:
+    assert InterceptedError(401, b"WWW-Authenticate: Basic\r\n").fields == (
+        b"WWW-Authenticate: Basic\r\n"
+    )

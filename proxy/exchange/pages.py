@@ -2,6 +2,9 @@
 
 What a client reads is the status, the error's public sentence and the request id, by which the log
 line can be found. An error's `detail` stays in the log.
+
+A page of the configuration's own stands in for ours. Only a client that would rather have JSON than
+HTML gets ours where the configuration's is no JSON: a program cannot read a page for people.
 """
 
 import html
@@ -10,8 +13,9 @@ import math
 import re
 from collections.abc import Iterable
 
-from proxy.errors import ProxyError
+from proxy.errors import Fault, InterceptedError, ProxyError
 from proxy.exchange.answer import Answer
+from proxy.exchange.error_pages import JSON, NO_PAGES, ErrorPage, ErrorPages
 from proxy.message.fields import field_values
 from proxy.message.head import RequestHead, ResponseHead
 from proxy.message.status import reason
@@ -60,10 +64,12 @@ def error_answer(
     *,
     allow: Iterable[str] = (),
     retry_after: float = 0.0,
+    pages: ErrorPages = NO_PAGES,
 ) -> Answer:
     """Return the answer to a request that failed.
 
     Anything but a ProxyError is a mistake of ours and becomes 500, of which nothing is told.
+    Whatever the page, its answer is not to be stored, nor taken for another type than it names.
 
     Args:
         head: The request's, or None where it could not be read.
@@ -71,24 +77,50 @@ def error_answer(
         request_id: Shown on the page.
         allow: For 405: the methods that the path knows (RFC 9110, 15.5.6).
         retry_after: Seconds after which another try makes sense; 0 where that is not known.
+        pages: The configuration's own.
     """
-    status, public = (error.status, error.public) if isinstance(error, ProxyError) else (500, "")
-    json_type = _json_type(head)
-    if json_type:
-        body = _json_page(json_type, status, public, request_id)
-        fields = f"Content-Type: {json_type}\r\n"
-    else:
-        body = _html_page(status, public, request_id)
-        fields = _HTML_FIELDS
+    if not isinstance(error, ProxyError):
+        error = ProxyError(500, Fault.PROXY, "")
+    status = error.status
+    intercepted = isinstance(error, InterceptedError)  # whose fields tell all that is known
+    body, fields = _page(head, error, request_id, pages)
     fields += "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"
-    if status == 405:
+    if status == 405 and not intercepted:
         fields += f"Allow: {', '.join(sorted(allow))}\r\n"
     if retry_after > 0:
         fields += f"Retry-After: {math.ceil(retry_after)}\r\n"
-    more = error.fields if isinstance(error, ProxyError) else b""
-    answer_head = ResponseHead(status, reason(status), fields.encode("ascii") + more)
+    answer_head = ResponseHead(status, reason(status), fields.encode("ascii") + error.fields)
     answer_head.content_length = len(body)
-    return Answer(answer_head, body, close=head is None or status in _UNREAD)
+    close = head is None or (status in _UNREAD and not intercepted)
+    return Answer(answer_head, body, close=close)
+
+
+def own_page(head: RequestHead | None, status: int, pages: ErrorPages) -> ErrorPage | None:
+    """Return the configuration's page that a client gets for a status, or None where it gets ours.
+
+    Args:
+        head: The request's, or None where it could not be read.
+        status: Of the answer.
+        pages: The configuration's own.
+    """
+    page = pages.find(status)
+    if page is None or page.media_type == JSON or not _json_type(head):
+        return page
+    return None
+
+
+def _page(
+    head: RequestHead | None, error: ProxyError, request_id: str, pages: ErrorPages
+) -> tuple[bytes, str]:
+    """Return the body of an answer, and the fields that tell what it is."""
+    status, public = error.status, error.public
+    page = own_page(head, status, pages)
+    if page is not None:
+        return page.render(status, request_id, head), f"Content-Type: {page.content_type}\r\n"
+    kind = _json_type(head)
+    if kind:
+        return _json_page(kind, status, public, request_id), f"Content-Type: {kind}\r\n"
+    return _html_page(status, public, request_id), _HTML_FIELDS
 
 
 def _html_page(status: int, public: str, request_id: str) -> bytes:

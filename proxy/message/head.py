@@ -132,5 +132,17 @@ class ResponseHead:
         self.dated = False
         self.prepared: object = None
 
+    def with_block(self, block: bytes) -> "ResponseHead":
+        """Return a head that differs in its fields alone, with nothing prepared."""
+        head = ResponseHead(self.status, self.reason, block)
+        head.content_length = self.content_length
+        head.chunked = self.chunked
+        head.keep_alive = self.keep_alive
+        head.keep_alive_timeout = self.keep_alive_timeout
+        head.upgrade = self.upgrade
+        head.streaming = self.streaming
+        head.dated = self.dated
+        return head
+
     def __repr__(self) -> str:
         return f"<ResponseHead {self.status} {self.reason}>"

@@ -5,9 +5,17 @@ import time
 import pytest
 from hypothesis import given, strategies as st
 
-from proxy.errors import BadRequestError, BadResponseError, Fault, ProxyError, UpstreamError
+from proxy.errors import (
+    BadRequestError,
+    BadResponseError,
+    Fault,
+    InterceptedError,
+    ProxyError,
+    UpstreamError,
+)
 from proxy.exchange.answer import Answer
-from proxy.exchange.pages import error_answer
+from proxy.exchange.error_pages import HTML, JSON, TEXT, ErrorPage, ErrorPages
+from proxy.exchange.pages import error_answer, own_page
 from proxy.message.head import RequestHead
 
 
@@ -181,3 +189,80 @@ def test_nothing_gets_out_of_its_place(public: str, request_id: str, status: int
 @given(st.text(st.characters(max_codepoint=255, exclude_characters="\r\n\0")))
 def test_any_accept_field(accept: str) -> None:
     assert error_answer(asking(accept), BadRequestError("x"), "1").head.status == 400
+
+
+OWN = ErrorPages({
+    "404": ErrorPage(b"<p>{status} at {host}: {request_id}", HTML),
+    "429": ErrorPage(b'{"slow": "down"}', JSON),
+    "5xx": ErrorPage(b"broken", TEXT),
+})  # fmt: skip
+
+
+def test_a_page_of_the_configurations_own() -> None:
+    error = BadRequestError("x", status=404, public="Not told.", fields=b"X-A: b\r\n")
+    head = asking("text/html")
+    head.host = "a.example"
+    answer = error_answer(head, error, "ab12", pages=OWN)
+    assert answer.body == b"<p>404 at a.example: ab12"
+    assert answer.head.content_length == len(answer.body)
+    assert fields_of(answer) == {
+        "Content-Type": "text/html; charset=utf-8",
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+        "X-A": "b",
+    }
+
+
+def test_what_an_error_says_stays_with_any_page() -> None:
+    error = BadRequestError("x", status=429, fields=b"Retry-After: 12\r\n")
+    answer = error_answer(asking(), error, "1", pages=OWN)
+    assert answer.body == b'{"slow": "down"}'
+    assert fields_of(answer)["Retry-After"] == "12"
+    pages = ErrorPages({"4xx": ErrorPage(b"no", TEXT)})
+    error = BadRequestError("x", status=405)
+    assert fields_of(error_answer(asking(), error, "1", allow={"GET"}, pages=pages))["Allow"] == (
+        "GET"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "accept", "kind", "ours"),
+    [
+        (404, "*/*", "text/html", False),
+        (404, "application/json", "application/json", True),
+        (404, "application/problem+json", "application/problem+json", True),
+        (404, "application/json, text/html", "text/html", False),
+        (502, "*/*", "text/plain", False),
+        (502, "application/json", "application/json", True),
+        (429, "text/html", "application/json", False),
+        (429, "application/problem+json", "application/json", False),
+        (403, "text/html", "text/html", True),
+    ],
+)
+def test_a_program_gets_our_json_rather_than_a_page_for_people(
+    status: int, accept: str, kind: str, *, ours: bool
+) -> None:
+    answer = error_answer(asking(accept), ProxyError(status, Fault.PROXY, "x"), "1", pages=OWN)
+    assert fields_of(answer)["Content-Type"].partition(";")[0] == kind
+    page = own_page(asking(accept), status, OWN)
+    assert (page is None) is ours
+    if page is not None:
+        assert answer.body == page.render(status, "1", asking(accept))
+
+
+def test_a_request_that_could_not_be_read_gets_a_page_too() -> None:
+    answer = error_answer(None, BadRequestError("x", status=404), "1", pages=OWN)
+    assert answer.body == b"<p>404 at : 1"
+    assert answer.close
+
+
+def test_of_an_answer_that_is_intercepted_nothing_is_made_up() -> None:
+    answer = error_answer(asking(), InterceptedError(405, b"Allow: PUT\r\n"), "1")
+    assert fields_of(answer)["Allow"] == "PUT"
+    assert "Allow" not in fields_of(error_answer(asking(), InterceptedError(405, b""), "1"))
+    answer = error_answer(asking(), InterceptedError(413, b""), "1")
+    assert not answer.close, "the upstream has read the request, or its stream knows better"
+
+
+def test_a_mistake_of_ours_gets_the_page_for_500() -> None:
+    assert error_answer(asking(), ValueError("secret"), "1", pages=OWN).body == b"broken"

@@ -28,3 +28,23 @@ def test_what_a_head_shows_of_itself_has_no_field() -> None:
     assert repr(ResponseHead(204, "No Content", b"Set-Cookie: secret\r\n")) == (
         "<ResponseHead 204 No Content>"
     )
+
+
+def test_a_head_with_other_fields_is_the_same_otherwise() -> None:
+    head = ResponseHead(206, "Partly", b"A: b\r\n")
+    values = {
+        "content_length": 5, "chunked": True, "keep_alive": False, "keep_alive_timeout": 2.0,
+        "upgrade": "x", "streaming": True, "dated": True,
+    }  # fmt: skip
+    for name, value in values.items():
+        setattr(head, name, value)
+    head.prepared = object()
+    other = head.with_block(b"C: d\r\n")
+    assert {name: getattr(other, name) for name in ResponseHead.__slots__} == {
+        **values, "status": 206, "reason": "Partly", "block": b"C: d\r\n", "prepared": None,
+    }  # fmt: skip
+    assert head.block == b"A: b\r\n"
+    defaults = ResponseHead(206, "Partly")
+    assert not [name for name, value in values.items() if getattr(defaults, name) == value], (
+        "each value has to differ from the default"
+    )
