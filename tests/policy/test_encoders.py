@@ -37,11 +37,22 @@ def opened(coding: str, room: OpenStreams) -> Encoder:
 def decoder(coding: str) -> Callable[[bytes], bytes]:
     """A client's decoder, which takes what comes as it comes."""
     if coding == "br":
-        found: Callable[[bytes], bytes] = brotli.Decompressor().process
-        return found
+        return drained(brotli.Decompressor().process)
     if coding == "zstd":
         return zstd.ZstdDecompressor().decompress
     return zlib.decompressobj(31).decompress
+
+
+def drained(process: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+    """Ask until nothing more comes: the library gives no more at once than its buffer holds."""
+
+    def decode(data: bytes) -> bytes:
+        whole = process(data)
+        while more := process(b""):
+            whole += more
+        return whole
+
+    return decode
 
 
 def decoded(coding: str, data: bytes) -> bytes:
