@@ -1,6 +1,7 @@
-"""What workers share: counters, connection counts and health, in memory inherited by fork.
+"""What workers share: counters, counts, health, token buckets, in memory inherited by fork.
 
-Every figure has one writer, so that nothing is ever locked; every table has a fixed size.
+Every table has a fixed size. Every figure has one writer, so that nothing need be locked, but for
+the buckets of rate limits, whose locks no dead process can keep.
 
 May import: errors, clock.
 """

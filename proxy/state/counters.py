@@ -37,6 +37,8 @@ class Figures:
         websockets: Connections upgraded.
         websockets_open: Gauge: of them, those still there.
         log_lines_dropped: Lines that no log could take.
+        requests_limited, requests_delayed: Requests that a rate limit refused, and made wait.
+        limits_dry_run: Those that it would have refused or delayed, but for `dry_run`.
     """
 
     requests: int = 0
@@ -66,6 +68,9 @@ class Figures:
     websockets: int = 0
     websockets_open: int = field(default=0, metadata=_GAUGE)
     log_lines_dropped: int = 0
+    requests_limited: int = 0
+    requests_delayed: int = 0
+    limits_dry_run: int = 0
 
 
 NAMES = tuple(one.name for one in fields(Figures))

@@ -8,6 +8,7 @@ import mmap
 import secrets
 
 from proxy.state import connections, counters, health
+from proxy.state.buckets import BucketTable
 from proxy.state.connections import ConnectionTable
 from proxy.state.counters import Counters
 from proxy.state.health import HealthBoard
@@ -20,13 +21,19 @@ class WorkerShare:
         counters: Its figures; publish them once a second.
         connections: Admits and counts client connections.
         health: The verdicts of the keeper, to read.
+        buckets: Of the rate limits.
     """
 
-    __slots__ = ("connections", "counters", "health")
+    __slots__ = ("buckets", "connections", "counters", "health")
 
     def __init__(
-        self, counters: Counters, connections: ConnectionTable, health: HealthBoard
+        self,
+        counters: Counters,
+        connections: ConnectionTable,
+        health: HealthBoard,
+        buckets: BucketTable,
     ) -> None:
+        self.buckets = buckets
         self.counters = counters
         self.connections = connections
         self.health = health
@@ -41,36 +48,48 @@ class SharedState:
     Attributes:
         workers: How many slots there are.
         health: For the keeper, who alone may write to it, and for whoever reads.
+        buckets: Of the rate limits; what is compiled with them shares them.
     """
 
-    __slots__ = ("_connection_rows", "_counter_rows", "_hash_key", "health", "workers")
+    __slots__ = ("_connection_rows", "_counter_rows", "_hash_key", "buckets", "health", "workers")
 
-    def __init__(self, memory: memoryview, workers: int, hash_key: bytes) -> None:
+    def __init__(
+        self, memory: memoryview, workers: int, hash_key: bytes, buckets: BucketTable
+    ) -> None:
         """Lay the tables out in `memory`, as many zeros as `size` says. Use `create`."""
         self.workers = workers
+        self.buckets = buckets
         self._hash_key = hash_key
         self._counter_rows, rest = _rows(memory, workers, counters.ROW_SIZE)
         self._connection_rows, rest = _rows(rest, workers, connections.ROW_SIZE)
         self.health = HealthBoard(rest[: health.SIZE], hash_key)
 
     @classmethod
-    def create(cls, workers: int) -> "SharedState":
+    def create(cls, workers: int, buckets: BucketTable | None = None) -> "SharedState":
         """Return zeroed tables for so many workers: 128 KB for each, 64 KB for the health board.
 
         Pages that nobody writes to take no memory.
+
+        Args:
+            workers: How many slots there are to be.
+            buckets: Those that the program to be served was compiled with; None for new ones.
 
         Raises:
             OSError: There is no memory.
         """
         size = workers * (counters.ROW_SIZE + connections.ROW_SIZE) + health.SIZE
-        return cls(memoryview(mmap.mmap(-1, size)), workers, secrets.token_bytes(32))
+        memory = memoryview(mmap.mmap(-1, size))
+        return cls(memory, workers, secrets.token_bytes(32), buckets or BucketTable.create())
 
     def worker(self, slot: int) -> WorkerShare:
         """Return a slot's share. To be called in the process that is to write to it."""
+        figures = Counters(self._counter_rows[slot])
+        self.buckets.figures = figures
         return WorkerShare(
-            Counters(self._counter_rows[slot]),
+            figures,
             ConnectionTable(self._connection_rows, slot, self._hash_key),
             HealthBoard(self.health.memory, self._hash_key),
+            self.buckets,
         )
 
     def clear(self, slot: int) -> None:
