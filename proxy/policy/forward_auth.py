@@ -23,6 +23,7 @@ from proxy.message.edit import FieldEdit, either_case
 from proxy.message.fields import field_values
 from proxy.message.forwarding import forwarding_block
 from proxy.message.head import RequestHead, ResponseHead
+from proxy.message.hop_by_hop import FORWARDING, REQUEST_FIELDS
 from proxy.message.target import strip_prefix
 from proxy.policy.part import Part, field_line
 
@@ -41,6 +42,10 @@ _NOT_ASKED = (
     "content-md5", "content-digest", "repr-digest", "digest", "trailer",
     "range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since",
 )  # fmt: skip
+_WRITTEN = frozenset(REQUEST_FIELDS).difference(FORWARDING) | {
+    "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-real-ip",
+    "forwarded", "x-request-id", "via", "trailer",
+}  # fmt: skip
 _CREDENTIALS = frozenset({"authorization", "cookie"})
 """What the server judges by: it is asked with the client's own even where it says what to send."""
 
@@ -66,8 +71,13 @@ def forward_auth(
             taken out, also where the server sends none. Set-Cookie among them goes to the client
             instead, with whatever the request is answered with.
         timeout: Seconds for all of it.
+
+    Raises:
+        ValueError: A name in `copy_headers` is one that the proxy itself writes.
     """
     copied = [name.lower() for name in copy_headers if name.lower() != _SET_COOKIE]
+    if not _WRITTEN.isdisjoint(copied):
+        raise ValueError(f"the proxy itself writes one of these: {', '.join(copied)}")
     asker = _Asker(pool, host, target, copied, timeout)
     asker.cookies = len(copied) < len(copy_headers)
     return Part(NAME, gate=asker.ask, request_edit=FieldEdit(copied) if copied else None)
