@@ -6,7 +6,8 @@ from proxy.settings.headers import misspelt
 from proxy.settings.hosts import is_local
 from proxy.settings.models import Settings
 from proxy.settings.problem import Path, Problem, dotted
-from proxy.settings.sites import Route, Site
+from proxy.settings.routes import Route
+from proxy.settings.sites import Site
 
 Finding = tuple[Path, str]
 
@@ -23,9 +24,9 @@ _XSS = (
 
 def _header_maps(settings: Settings) -> Iterator[tuple[Path, dict[str, str | None]]]:
     """Yield every place where headers of answers are set."""
-    yield ("headers",), settings.headers
+    yield ("headers",), settings.headers.named
     for number, site in enumerate(settings.sites):
-        yield ("sites", number, "headers"), site.headers
+        yield ("sites", number, "headers"), site.headers.named
         for index, route in enumerate(site.routes):
             yield ("sites", number, "routes", index, "response_headers"), route.response_headers
 

@@ -17,7 +17,7 @@ from proxy.settings.not_built import refused
 from proxy.settings.problem import Path, Problem
 from proxy.settings.rules import Rules
 from proxy.settings.shape import meant
-from proxy.settings.wording import worded
+from proxy.settings.wording import names_key, worded
 
 _ROUNDS = 60
 """Each round takes out at least one value; the depth of the shape is what needs several."""
@@ -143,8 +143,9 @@ class _Check:
         """Return where in the file an error is; whether its key is meant; whether it is missing."""
         unknown = error["type"] == _UNKNOWN
         steps, key = tuple(error["loc"]), tuple(error["loc"][-1:])
-        at_key = unknown or key == ("[key]",)
-        if at_key:
+        in_keys = key == ("[key]",)
+        at_key = unknown or in_keys or names_key(error)
+        if unknown or in_keys:
             steps = steps[:-1]
         steps = tuple(step for step in steps if step not in {"~word", "~table"})
         # An unknown key may be called anything, even what pydantic puts into a path itself.

@@ -5,7 +5,6 @@ from typing import Any
 import yaml
 
 from proxy.settings.document import Document
-from proxy.settings.headers import DEFAULT_HEADERS, merged
 from proxy.settings.models import Settings
 from proxy.settings.problem import Path
 from proxy.settings.source import masked, names_secret
@@ -63,20 +62,12 @@ def effective_text(settings: Settings) -> str:
 
     What came from a `${…}` is shown as that; what is not built yet is not shown at all.
     """
-    unbuilt = {"acme", "rate_limits", "shared_state", "admin"}
-    of_routes = {"files", "cache", "fallback", "rate_limit", "allow", "deny"}
-    value = settings.model_dump(
-        mode="json",
-        exclude={
-            **dict.fromkeys(unbuilt, True),
-            "sites": {"__all__": {"compress": True, "routes": {"__all__": of_routes}}},
-        },
-    )
+    value = settings.model_dump(mode="json", exclude={"acme", "shared_state", "admin"})
     value = _without_nulls(value)
     for name, upstream in settings.upstreams.items():
         if not any(server.url.scheme == "https" for server in upstream.servers):
             del value["upstreams"][name]["tls"]
-    value["headers"] = merged(DEFAULT_HEADERS, settings.headers)
+    value["headers"] = {"preset": "none", **settings.headers_of()}
     if settings.document is not None:
         value = _as_written(value, settings.document)
     text: str = yaml.safe_dump(_without_secrets(value), sort_keys=False, allow_unicode=True)

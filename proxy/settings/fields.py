@@ -53,7 +53,12 @@ def one_of(value: str, allowed: tuple[str, ...]) -> str:
     raise WrongValueError(f"expected {' or '.join(allowed)}", nearest(value, allowed))
 
 
-def _switch(value: object) -> bool:
+def switch(value: object) -> bool:
+    """Return a switch: true, false, on, off, yes or no.
+
+    Raises:
+        WrongValueError: It is none.
+    """
     if isinstance(value, bool):
         return value
     if isinstance(value, str) and value.lower() in _ON_WORDS | _OFF_WORDS:
@@ -152,7 +157,7 @@ def integer(low: int, high: int = 10**9) -> tuple[Any, ...]:
     return PlainValidator(count(low, high)), WithJsonSchema(schema)
 
 
-Switch = Annotated[bool, PlainValidator(_switch), WithJsonSchema(_SWITCH_SCHEMA)]
+Switch = Annotated[bool, PlainValidator(switch), WithJsonSchema(_SWITCH_SCHEMA)]
 Text = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": ["string", "integer"]})]
 Words = Annotated[str, PlainValidator(_words), WithJsonSchema({"type": "string", "minLength": 1})]
 Count = Annotated[int, *integer(1)]
@@ -227,7 +232,12 @@ def as_switched_list(value: object) -> object:
     return [] if is_off(value) else as_list(value)
 
 
-def _file_path(value: object, info: ValidationInfo) -> str:
+def file_path(value: object, info: ValidationInfo) -> str:
+    """Return the path of a file, relative ones beneath the folder of the configuration.
+
+    Raises:
+        WrongValueError: It is none.
+    """
     text = _words(value)
     folder = (info.context or {}).get("folder", "")
     return os.path.normpath(os.path.join(folder, text)) if folder else text  # noqa: PTH118 - text in, text out
@@ -245,7 +255,7 @@ def _log_target(value: object, info: ValidationInfo) -> str:
             "expected stdout, stderr, off or the path of a file, which holds a /",
             near or f"./{text}",
         )
-    return _file_path(text, info)
+    return file_path(text, info)
 
 
 _URI_PATH = re.compile(r"/[!-~]{0,2000}", re.ASCII)
@@ -270,7 +280,7 @@ def host_header(value: object) -> str:
 
 
 FilePath = Annotated[
-    str, PlainValidator(_file_path), WithJsonSchema({"type": "string", "minLength": 1})
+    str, PlainValidator(file_path), WithJsonSchema({"type": "string", "minLength": 1})
 ]
 LogTarget = Annotated[
     str,
@@ -298,6 +308,6 @@ def prefix(value: object) -> bool | str:
     if isinstance(value, str) and value.startswith("/"):
         return route_path(value)
     try:
-        return _switch(value)
+        return switch(value)
     except WrongValueError:
         raise WrongValueError("expected true, false, or a prefix such as /api/") from None

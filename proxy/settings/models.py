@@ -4,7 +4,7 @@ The models of upstreams, sites and TLS live in modules of their own and are offe
 duration is seconds, every size bytes; a limit of 0 is no limit; paths of files are absolute.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -19,36 +19,29 @@ from pydantic import (
 
 from proxy.observe.access_log import compile_format
 from proxy.observe.log_variables import FormatError, UnknownVariableError
-from proxy.settings import fields
+from proxy.settings import fields, inheritance
+from proxy.settings.access import AuthUrl, BasicAuth, ForwardAuth, Networks
 from proxy.settings.addresses import IPNetwork, ListenAddress, ServerAddress, network
+from proxy.settings.compression import Compress
 from proxy.settings.document import Document
-from proxy.settings.fields import (
-    ByteRate,
-    Count,
-    CountOrNone,
-    Duration,
-    DurationOrOff,
-    HeaderValue,
-    Size,
-    SizeOrOff,
-    Switch,
-    Table,
-)
-from proxy.settings.headers import DEFAULT_HEADERS, in_answers, merged
+from proxy.settings.fields import ByteRate, DurationOrOff, Switch, Table
+from proxy.settings.files import Cache, Files
+from proxy.settings.header_levels import Headers
+from proxy.settings.limits import Limits, RateLimit, Timeouts
 from proxy.settings.nearest import nearest
+from proxy.settings.pages import ErrorPages, Maintenance
 from proxy.settings.presets import PRESETS
-from proxy.settings.problem import WrongValueError
-from proxy.settings.sites import (
-    Compress,
+from proxy.settings.problem import Path, WrongValueError
+from proxy.settings.routes import (
     Redirect,
     Respond,
     Route,
     RouteLimits,
     RouteTimeouts,
-    Site,
     WebSocket,
     upstream_name,
 )
+from proxy.settings.sites import Site
 from proxy.settings.tls import Acme, CertificateFiles, Tls
 from proxy.settings.units import Rate
 from proxy.settings.upstreams import (
@@ -62,20 +55,19 @@ from proxy.settings.upstreams import (
     UpstreamTimeouts,
     UpstreamTls,
     lone_server,
-    request_key,
 )
 
 __all__ = [
-    "Acme", "Buffering", "CertificateFiles", "Compress", "HashBalance", "HealthCheck", "KeepAlive",
-    "Limits", "Listen", "ListenAddress", "Log", "Rate", "RateLimit", "Redirect", "RequestKey",
-    "Respond", "Route", "RouteLimits", "RouteTimeouts", "Server", "ServerAddress", "Settings",
-    "Site", "Timeouts", "Tls", "Upstream", "UpstreamTimeouts", "UpstreamTls", "WebSocket",
-    "lone_server",
+    "Acme", "AuthUrl", "BasicAuth", "Buffering", "Cache", "CertificateFiles", "Compress", "Files",
+    "ForwardAuth", "HashBalance", "Headers", "HealthCheck", "KeepAlive", "Limits", "Listen",
+    "ListenAddress", "Log", "Maintenance", "Networks", "Rate", "RateLimit", "Redirect",
+    "RequestKey", "Respond", "Route", "RouteLimits", "RouteTimeouts", "Server", "ServerAddress",
+    "Settings", "Site", "Timeouts", "Tls", "Upstream", "UpstreamTimeouts", "UpstreamTls",
+    "WebSocket", "lone_server",
 ]  # fmt: skip
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("combined", "json")
-_LIMIT_KEYS = ("client_ip", "host", "global")
 
 
 def _workers(value: object) -> int | Literal["auto"]:
@@ -129,10 +121,6 @@ def _level(value: object) -> str:
     return fields.one_of(text, LEVELS)
 
 
-def _limit_key(value: object) -> RequestKey:
-    return request_key(value, _LIMIT_KEYS)
-
-
 def _off_as_null(value: object) -> object:
     return None if fields.is_off(value) else value
 
@@ -156,7 +144,6 @@ Listeners = Annotated[
         json_schema_input_type=fields.Listener | list[fields.Listener] | fields.OffWord,
     ),
 ]
-Answers = dict[Annotated[str, *fields.word(in_answers, "a header name")], HeaderValue | None]
 
 
 class Listen(Table):
@@ -190,48 +177,6 @@ class Log(Table):
     error: Annotated[
         ErrorLog, BeforeValidator(_log, json_schema_input_type=ErrorLog | fields.LogTarget)
     ] = ErrorLog()
-
-
-class Timeouts(Table):
-    """How long the proxy waits for a client."""
-
-    tls_handshake: Duration = 10.0
-    request_header: Duration = 10.0
-    """From the first byte of a request to the end of its head."""
-    body_idle: Duration = 60.0
-    """Between two pieces of a request's body."""
-    keep_alive: Duration = 75.0
-    """Between two requests on one connection."""
-    write_idle: Duration = 60.0
-    """While a client takes nothing of its answer."""
-
-
-class Limits(Table):
-    """Bounds on what clients may use."""
-
-    connections: Count = 10000
-    connections_per_ip: CountOrNone = 200
-    header_size: Size = 32 * 1024
-    """All header fields of a request together: 431 beyond."""
-    headers: Count = 100
-    """Header fields of a request: 431 beyond."""
-    target: Size = 8 * 1024
-    """The request target: 414 beyond."""
-    body: SizeOrOff = 100 * 1024 * 1024
-    """A request's body: 413 beyond; off for no limit."""
-
-
-class RateLimit(Table):
-    """A token bucket for each key."""
-
-    rate: fields.RequestRate
-    burst: CountOrNone = 0
-    delay: Switch = False
-    key: Annotated[RequestKey, *fields.word(_limit_key, "client_ip, header:NAME, …")] = RequestKey(
-        "client_ip"
-    )
-    status: Annotated[int, *fields.integer(400, 599)] = 429
-    dry_run: Switch = False
 
 
 class Settings(Table):
@@ -281,8 +226,10 @@ class Settings(Table):
     rate_limits: dict[Annotated[str, *fields.word(upstream_name, "a name")], RateLimit] = Field(
         default_factory=dict
     )
-    headers: Answers = Field(default_factory=dict, repr=False)
+    headers: Headers = Field(default=Headers(), repr=False)
     """Added to the defaults; null removes one."""
+    error_pages: ErrorPages = Field(default_factory=dict)
+    """What is sent in place of the proxy's own error pages, by status or class of statuses."""
     sites: Annotated[tuple[Site, ...], BeforeValidator(fields.filled_list)]
 
     _document: Document | None = PrivateAttr(default=None)
@@ -337,6 +284,49 @@ class Settings(Table):
         route can bring about, removes the upstream's too; a null of the file or of a site just
         takes back what an upper level set.
         """
-        levels = merged(DEFAULT_HEADERS, self.headers, site.headers if site else {})
-        standing = {name: value for name, value in levels.items() if value is not None}
-        return merged(standing, route.response_headers if route else {})
+        return inheritance.headers(self.headers, site, route)
+
+    def error_pages_of(
+        self, site: Site | None = None, route: Route | None = None
+    ) -> dict[str, str]:
+        """Return paths of error pages by "404" or "5xx"; an exact status goes before a class."""
+        return inheritance.error_pages(self.error_pages, site, route)
+
+    def rate_limits_of(self, site: Site, route: Route) -> tuple[tuple[str, RateLimit], ...]:
+        """Return the rate limits that a request must pass, each with its name."""
+        names = site.rate_limit if route.rate_limit is None else route.rate_limit
+        return tuple((name, self.rate_limits[name]) for name in names)
+
+    def access_of(self, site: Site, route: Route) -> tuple[Networks, Networks] | None:
+        """Return the networks let in and those kept out, or None where everyone is let in.
+
+        Of several that fit the narrowest counts, and of two alike the one kept out. Whom none
+        fits is let in where there are none to let in, and kept out otherwise.
+        """
+        return inheritance.access(site, route)
+
+    def basic_auth_of(self, site: Site, route: Route) -> BasicAuth | None:
+        """Return the names and passwords a request needs, if any."""
+        return inheritance.chosen(site.basic_auth, route.basic_auth)
+
+    def forward_auth_of(self, site: Site, route: Route) -> ForwardAuth | None:
+        """Return who is asked about a request, if anybody."""
+        return inheritance.chosen(site.forward_auth, route.forward_auth)
+
+    def maintenance_of(self, site: Site, route: Route) -> Maintenance | None:
+        """Return what is on, or could come on by its flag file, if anything."""
+        found = inheritance.chosen(site.maintenance, route.maintenance)
+        return found if found is not None and found.when is not False else None
+
+    def compress_of(self, site: Site, route: Route) -> Compress | None:
+        """Return how answers are compressed, None for not at all."""
+        return inheritance.chosen(site.compress, route.compress)
+
+    def intercepts_of(self, site: Site, route: Route) -> bool:
+        """Tell whether error pages take the place of the upstream's own errors."""
+        own = route.intercept_errors
+        return site.intercept_errors if own is None else own
+
+    def named_files(self) -> Iterator[tuple[Path, str]]:
+        """Yield every file that policies name: where in the document, and its absolute path."""
+        yield from inheritance.named_files(self.error_pages, self.sites)

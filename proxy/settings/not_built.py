@@ -53,21 +53,9 @@ NOT_BUILT = (
     NotBuilt("acme", _TRY),
     NotBuilt("sites.*.tls", _TRY, _not_acme),
     NotBuilt("tls.ocsp_stapling", "write `off`", is_off),
-    NotBuilt("rate_limits"),
     NotBuilt("shared_state", "write `memory`", _is_memory),
     NotBuilt("admin", "write `null`", is_off),
     NotBuilt("alerts"),
-    NotBuilt("headers.preset", "write the headers out"),
-    NotBuilt("sites.*.headers.preset", "write the headers out"),
-    NotBuilt("sites.*.compress", "write `off`", is_off),
-    NotBuilt("sites.*.routes.*.compress", "write `off`", is_off),
-    *(
-        NotBuilt(f"sites.*.routes.*.{key}")
-        for key in (
-            "files", "cache", "fallback", "rate_limit", "allow", "deny", "basic_auth",
-            "forward_auth",
-        )
-    ),
     NotBuilt("sites.*.routes.*.websocket.ping_interval"),
     NotBuilt("sites.*.routes.*.websocket.max_message"),
     NotBuilt("sites.*.routes.*.proxy", "write http:// or https://", _not_h2c),

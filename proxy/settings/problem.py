@@ -60,6 +60,10 @@ class WrongValueError(ValueError):
         self.suggestion = suggestion
 
 
+class WrongNameError(WrongValueError):
+    """A key that may not be given, where keys are names such as those of headers."""
+
+
 def dotted(path: Path) -> str:
     """Return a path as people write it: sites[0].routes[2].proxy."""
     text = ""

@@ -7,7 +7,8 @@ from proxy.settings.document import Document
 from proxy.settings.models import Settings
 from proxy.settings.nearest import nearest
 from proxy.settings.problem import Path, dotted
-from proxy.settings.sites import Route, Site
+from proxy.settings.routes import Route
+from proxy.settings.sites import Site
 from proxy.settings.upstreams import Upstream
 from proxy.settings.wording import seen
 
@@ -58,8 +59,10 @@ class Rules:
         for number, site in enumerate(self._settings.sites):
             path: Path = ("sites", number)
             yield from self._certificate(path, site)
+            yield from self._rate_limits(path, site)
             for index, route in enumerate(site.routes):
                 yield from self._proxy((*path, "routes", index), route)
+                yield from self._rate_limits((*path, "routes", index), route)
             yield from self._ties(path, site)
 
     def _name(self, path: Path) -> str:
@@ -130,6 +133,19 @@ class Rules:
         hint = f"did you mean `{near}`?" if near else "nor is it an address such as http://host:80"
         value = seen(self._document, self._original((*path, "proxy")))
         yield (*path, "proxy"), f"no upstream has this name, found {value}; {hint}"
+
+    def _rate_limits(self, path: Path, level: Site | Route) -> Iterator[Finding]:
+        given = self._document.at(("rate_limits",))
+        known = tuple(given) if isinstance(given, dict) else ()
+        listed = isinstance(self._document.at(self._original((*path, "rate_limit"))), list)
+        for index, name in enumerate(level.rate_limit or ()):
+            if name in known:
+                continue  # If it is not in the settings, its own mistake was told.
+            place: Path = (*path, "rate_limit", index) if listed else (*path, "rate_limit")
+            near = nearest(name, known)
+            hint = f"; did you mean `{near}`?" if near else ""
+            value = seen(self._document, self._original(place))
+            yield place, f"no rate limit has this name, found {value}{hint}"
 
     def _ties(self, path: Path, site: Site) -> Iterator[Finding]:
         rivals: dict[tuple[str | None, str | None], list[tuple[int, Route]]] = {}

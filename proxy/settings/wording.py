@@ -5,7 +5,7 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from proxy.settings.document import Document
-from proxy.settings.problem import Path, WrongValueError
+from proxy.settings.problem import Path, WrongNameError, WrongValueError
 from proxy.settings.shape import keys_at, meant
 from proxy.settings.source import masked, names_secret
 
@@ -56,6 +56,11 @@ def secret(document: Document, path: Path) -> bool:
     )
 
 
+def names_key(error: ErrorDetails) -> bool:
+    """Tell whether one of pydantic's errors is about a key where its path names the value."""
+    return isinstance(error.get("ctx", {}).get("error"), WrongNameError)
+
+
 def worded(error: ErrorDetails, document: Document, path: Path) -> str:
     """Return the message for one of pydantic's errors, at `path` of the file."""
     kind = error["type"]
@@ -82,7 +87,7 @@ def _unknown_key(path: Path) -> str:
 def _wrong_value(
     cause: WrongValueError, document: Document, path: Path, error: ErrorDetails
 ) -> str:
-    if error["loc"] and error["loc"][-1] == "[key]":
+    if isinstance(cause, WrongNameError) or error["loc"][-1:] == ("[key]",):
         hint = f"; did you mean `{cause.suggestion}`?" if cause.suggestion else ""
         return f"{cause.reason}{hint}"
     hint = ""
