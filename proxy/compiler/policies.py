@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 
+from proxy.compiler.rate_limits import compile_rate_limits
 from proxy.compiler.sources import Scope
 from proxy.policy.part import Part
 
 Compile = Callable[[Scope], Part | None]
 """Returns a policy's part for a route, or None where the route does not use it."""
 
-POLICIES: tuple[Compile, ...] = ()
+POLICIES: tuple[Compile, ...] = (compile_rate_limits,)
 
 
 def policy_parts(scope: Scope) -> Iterator[Part]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from proxy.policy import (
     body_limit,
     forward_auth,
+    rate_limit,
     redirect,
     request_headers,
     respond,
@@ -15,6 +16,7 @@ from proxy.policy.part import Part
 ORDER = (
     redirect.TO_HTTPS,  # nothing is decided for a request that has to come again by https
     redirect.ADD_SLASH,
+    rate_limit.NAME,  # before any password is looked at, so that guessing is limited
     forward_auth.NAME,
     redirect.NAME,  # answers that need nothing of the body come before its limit
     respond.NAME,

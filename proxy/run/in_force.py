@@ -1,7 +1,7 @@
 """A configuration with everything that follows from it, and what a change of it takes."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from proxy.compiler.program import compile_program
@@ -9,6 +9,7 @@ from proxy.routing.program import Program
 from proxy.run import cpus, privileges
 from proxy.run.loading import Loaded
 from proxy.run.log_handover import opener_for
+from proxy.state.rate_store import RateStore
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,8 +36,16 @@ class InForce:
         return Path(self.loaded.settings.state_dir)
 
 
-def made_ready(loaded: Loaded, generation: int, since: float) -> InForce:
+def made_ready(
+    loaded: Loaded, generation: int, since: float, rate_store: RateStore | None = None
+) -> InForce:
     """Compile a configuration, and look up whom it speaks of.
+
+    Args:
+        loaded: The configuration.
+        generation: Its number.
+        since: Wall clock.
+        rate_store: Keeps the buckets of rate limits; None if this is never to serve.
 
     Raises:
         PrivilegeError: Its user does not exist.
@@ -46,7 +55,7 @@ def made_ready(loaded: Loaded, generation: int, since: float) -> InForce:
     return InForce(
         generation,
         loaded,
-        compile_program(settings, loaded.sources),
+        compile_program(settings, replace(loaded.sources, rate_store=rate_store)),
         cpus.usable() if settings.workers == "auto" else settings.workers,
         privileges.plan(settings.user, os.geteuid()),
         since,

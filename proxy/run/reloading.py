@@ -58,7 +58,7 @@ class Reload:
         loaded = yield from self._checked()
         house.attempts += 1
         try:
-            new = made_ready(loaded, house.attempts, wall_time())
+            new = made_ready(loaded, house.attempts, wall_time(), house.shared.buckets)
             why = refusal(house.force, new)
             if why:
                 raise ReloadError(why, configuration=True)

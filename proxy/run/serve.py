@@ -21,6 +21,7 @@ from proxy.run.log_handover import opener_for
 from proxy.run.notify import Notifier
 from proxy.run.signals import SignalPipe
 from proxy.run.supervisor import StartError, Supervisor
+from proxy.state.buckets import BucketTable
 from proxy.state.shared import SharedState
 
 logger = logging.getLogger("pyproxy.run")
@@ -123,13 +124,14 @@ def serve(path: str, environ: MutableMapping[str, str]) -> None:
     watchdog = notify.watchdog_interval(environ, os.getpid())
     privileges.raise_descriptor_limit()
     path = str(Path(path).absolute())
-    force = made_ready(load(path, environ), 1, wall_time())
+    buckets = BucketTable.create()
+    force = made_ready(load(path, environ), 1, wall_time(), buckets)
     logs, own = prepare_files(force)
     try:
         listening = listen_everywhere(force, handed)
         announce(force, listening)
         seats = seats_for(force.workers)
-        shared = SharedState.create(seats)
+        shared = SharedState.create(seats, buckets)
         house = House(path, environ, force, listening, own, shared, TlsFront(), Fleet(seats))
         signals = SignalPipe()
         signals.install()

@@ -6,7 +6,7 @@ import gc
 import logging
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import uvloop
 
@@ -149,7 +149,8 @@ class Worker:
         why = ""
         try:
             loaded = unpickled(from_memory(descriptors[0]))
-            program = compile_program(loaded.settings, loaded.sources)
+            sources = replace(loaded.sources, rate_store=self._post.share.buckets)
+            program = compile_program(loaded.settings, sources)
             self._swap = self._server.prepare(program)
             self._prepared = generation, program
         except Exception as error:  # whatever it is, the running configuration runs on
@@ -190,7 +191,8 @@ class Worker:
         self._server.reopen_logs()
 
     def _status(self, message: Message, _descriptors: list[int]) -> None:
-        status = {**self._server.status(), "generation": self._generation}
+        limits = self._post.share.buckets.hit_counts()
+        status = {**self._server.status(), "generation": self._generation, "rate_limits": limits}
         self._member.tell({"is": "status", "id": message.get("id"), "status": status})
 
 

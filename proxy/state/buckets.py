@@ -122,6 +122,13 @@ class BucketTable:
         buckets = [self._made.setdefault(quota, Buckets(self, quota)) for quota in quotas]
         return SoleMeter(buckets[0]) if len(buckets) == 1 else BucketMeter(buckets)
 
+    def hit_counts(self) -> dict[str, dict[str, int]]:
+        """Return what each quota did, by its name."""
+        return {
+            name: {"refused": hits.refused, "delayed": hits.delayed, "dry_run": hits.dry_run}
+            for name, hits in self.hits.items()
+        }
+
     def spot(self, identity: bytes, key: bytes, *, single: bool) -> Spot:
         """Return where a key's bucket belongs."""
         digest = blake2b(identity + key, digest_size=16, key=self._hash_key).digest()
