@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Iterator
 
+from proxy.compiler.cache_headers import compile_cache_headers
+from proxy.compiler.intercept import compile_intercept
+from proxy.compiler.maintenance import compile_maintenance
 from proxy.compiler.rate_limits import compile_rate_limits
 from proxy.compiler.sources import Scope
 from proxy.policy.part import Part
@@ -9,7 +12,12 @@ from proxy.policy.part import Part
 Compile = Callable[[Scope], Part | None]
 """Returns a policy's part for a route, or None where the route does not use it."""
 
-POLICIES: tuple[Compile, ...] = (compile_rate_limits,)
+POLICIES: tuple[Compile, ...] = (
+    compile_maintenance,
+    compile_rate_limits,
+    compile_intercept,
+    compile_cache_headers,
+)
 
 
 def policy_parts(scope: Scope) -> Iterator[Part]:

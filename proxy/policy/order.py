@@ -4,7 +4,10 @@ from collections.abc import Iterable
 
 from proxy.policy import (
     body_limit,
+    cache_headers,
     forward_auth,
+    intercept,
+    maintenance,
     rate_limit,
     redirect,
     request_headers,
@@ -16,12 +19,15 @@ from proxy.policy.part import Part
 ORDER = (
     redirect.TO_HTTPS,  # nothing is decided for a request that has to come again by https
     redirect.ADD_SLASH,
+    maintenance.NAME,  # who is kept out uses up no rate limit and is asked for no password
     rate_limit.NAME,  # before any password is looked at, so that guessing is limited
     forward_auth.NAME,
     redirect.NAME,  # answers that need nothing of the body come before its limit
     respond.NAME,
     body_limit.NAME,
     request_headers.NAME,
+    intercept.NAME,
+    cache_headers.NAME,
     response_headers.NAME,
 )
 

@@ -1,0 +1,51 @@
+"""A site's or a route's `maintenance` to the part that keeps clients out."""
+
+import ipaddress
+from collections.abc import Callable
+from functools import lru_cache
+
+from proxy.clock import monotonic
+from proxy.compiler.error_pages import compile_error_pages, compile_page
+from proxy.compiler.sources import Scope
+from proxy.exchange.error_pages import ErrorPages
+from proxy.message.forwarding import Network, TrustedPeers
+from proxy.policy.maintenance import maintenance
+from proxy.policy.part import Part
+from proxy.settings.models import Maintenance, Networks
+from proxy.state.flag_file import FlagFile
+
+_ALL: tuple[Network, ...] = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
+
+
+def compile_maintenance(scope: Scope) -> Part | None:
+    """Return the part for a route, or None where nothing is ever on."""
+    given = scope.settings.maintenance_of(scope.site, scope.route)
+    if given is None:
+        return None
+    return maintenance(
+        _pages(scope, given),
+        status=given.status,
+        retry_after=given.retry_after or 0.0,
+        is_on=_flag_file(given.when).is_on if isinstance(given.when, str) else None,
+        is_let_in=_is_let_in(given.allow) if given.allow else None,
+    )
+
+
+def _pages(scope: Scope, given: Maintenance) -> ErrorPages:
+    contents = scope.sources.contents
+    if given.page is None:
+        return compile_error_pages(scope.settings, scope.site, scope.route, contents)
+    return ErrorPages({str(given.status): compile_page(given.page, contents)})
+
+
+def _is_let_in(networks: Networks) -> Callable[[str], bool]:
+    spelt: list[Network] = []
+    for network in networks:
+        spelt.extend(_ALL if network == "all" else (network,))
+    return TrustedPeers(spelt, unix="all" in networks).contains
+
+
+@lru_cache(maxsize=256)
+def _flag_file(path: str) -> FlagFile:
+    """Return the one that all routes share, so that a file is looked at once for all of them."""
+    return FlagFile(path, monotonic)
