@@ -53,7 +53,7 @@ class Lock(Protocol):
 class RobustMutex:
     """A mutex that survives its holder. To be made once, before the first fork."""
 
-    __slots__ = ("_consistent", "_impatient", "_pointer", "_wait", "give", "take")
+    __slots__ = ("_consistent", "_impatient", "_memory", "_pointer", "_wait", "give", "take")
 
     def __init__(self, memory: memoryview) -> None:
         """Make a mutex in `STRIDE` bytes of shared memory.
@@ -63,7 +63,8 @@ class RobustMutex:
             OSError: It refuses to make one.
         """
         library = ctypes.PyDLL(None)
-        self._pointer = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(memory)))
+        self._memory = ctypes.c_char.from_buffer(memory)  # which stays as long as this does
+        self._pointer = ctypes.c_void_p(ctypes.addressof(self._memory))
         attributes = ctypes.create_string_buffer(STRIDE)
         for code in (
             library.pthread_mutexattr_init(attributes),

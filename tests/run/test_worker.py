@@ -117,7 +117,11 @@ async def test_it_swaps_when_it_is_told_to_and_not_before(running: Running) -> N
     assert running.server.program.drain_timeout == 9.0
     await running.told({"do": "status", "id": 5})
     assert running.said("status") == [
-        {"is": "status", "id": 5, "status": {"requests": 7, "generation": 2}}
+        {
+            "is": "status",
+            "id": 5,
+            "status": {"requests": 7, "generation": 2, "rate_limits": {}},
+        }
     ]
 
 
