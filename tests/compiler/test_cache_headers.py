@@ -1,0 +1,66 @@
+from email.utils import parsedate_to_datetime
+
+import pytest
+
+from proxy.clock import wall_time
+from proxy.compiler.cache_headers import compile_cache_headers
+from proxy.message.head import ResponseHead
+from tests.compiler.scopes import scope_of
+from tests.policy.asking import asking
+
+HASHED = "/x/main.3f2a1b9c.js"
+
+
+def said(route: str, site: str = "", path: str = HASHED, block: bytes = b"") -> str | None:
+    """What an answer says of its age, None where there is no part."""
+    part = compile_cache_headers(scope_of(f"proxy: app\n{route}", site))
+    if part is None:
+        return None
+    assert part.shape is not None
+    shaped = part.shape(asking(path), ResponseHead(200, "OK", block)).block.decode()
+    return shaped.partition("Cache-Control: ")[2].partition("\r\n")[0]
+
+
+@pytest.mark.parametrize(
+    ("cache", "expected"),
+    [
+        ("30d", "max-age=2592000"),
+        ("1y", "max-age=31536000"),
+        ("{age: 7d}", "max-age=604800"),
+        ("{age: 1y, immutable: on}", "max-age=31536000, immutable"),
+        ("no-store", "no-store"),
+        ("no-cache", "no-cache"),
+        ("off", None),
+    ],
+)
+def test_what_may_be_written(cache: str, expected: str | None) -> None:
+    assert said(f"cache: {cache}") == expected
+
+
+def test_immutable_goes_by_the_name() -> None:
+    assert said("cache: {age: 60, immutable: on}", path="/x/main.js") == "max-age=60"
+
+
+def test_without_cache_there_is_no_part() -> None:
+    assert said("") is None
+
+
+@pytest.mark.parametrize(
+    ("route", "site"),
+    [
+        ("response_headers: {cache-control: public}", ""),
+        ("response_headers: {Cache-Control: null}", ""),
+        ("", "headers: {Cache-Control: no-cache}"),
+    ],
+)
+def test_an_explicit_header_has_the_last_word(route: str, site: str) -> None:
+    assert said(f"cache: 30d\n{route}", site) is None
+
+
+def test_expires_is_reckoned_from_now() -> None:
+    part = compile_cache_headers(scope_of("proxy: app\ncache: 1y"))
+    assert part is not None
+    assert part.shape is not None
+    block = part.shape(asking("/x/"), ResponseHead(200, "OK")).block.decode()
+    expires = parsedate_to_datetime(block.partition("Expires: ")[2].strip()).timestamp()
+    assert expires == pytest.approx(wall_time() + 31536000, abs=5)
