@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from proxy.compiler.cache_headers import compile_cache_headers
+from proxy.compiler.forward_auth import compile_forward_auth
 from proxy.compiler.intercept import compile_intercept
 from proxy.compiler.maintenance import compile_maintenance
 from proxy.compiler.rate_limits import compile_rate_limits
@@ -15,6 +16,7 @@ Compile = Callable[[Scope], Part | None]
 POLICIES: tuple[Compile, ...] = (
     compile_maintenance,
     compile_rate_limits,
+    compile_forward_auth,
     compile_intercept,
     compile_cache_headers,
 )

@@ -1,9 +1,14 @@
-"""Upstreams to pool plans. An address given straight to a route's `proxy:` is a pool of its own."""
+"""Upstreams to pool plans.
+
+An address given straight to a route's `proxy:` is a pool of its own, and so is that of a server
+that is asked for authentication.
+"""
 
 from collections.abc import Mapping
 
+from proxy.settings.access import ForwardAuth
 from proxy.settings.addresses import ServerAddress
-from proxy.settings.models import HashBalance, Route, Server, Settings, Upstream
+from proxy.settings.models import HashBalance, Route, Server, Settings, Upstream, lone_server
 from proxy.upstream.plan import HealthPlan, PoolPlan, ServerPlan, TlsClientPlan
 
 
@@ -15,8 +20,17 @@ def pool_name(route: Route) -> str:
     return str(route.proxy)
 
 
+def auth_pool_name(auth: ForwardAuth) -> str:
+    """Return the name of the pool that a server is asked through.
+
+    It is that of its address, so that connections and what is known of the server are shared with
+    routes that proxy to it. How long a question may take is said with each of them.
+    """
+    return str(auth.url.server)
+
+
 def compile_pools(settings: Settings, authorities: Mapping[str, str]) -> dict[str, PoolPlan]:
-    """Return the plan of every upstream, and of every address that a route proxies to, by name.
+    """Return the plan of every upstream, and of every address that a route needs, by name.
 
     Args:
         settings: What was checked.
@@ -34,6 +48,10 @@ def compile_pools(settings: Settings, authorities: Mapping[str, str]) -> dict[st
             name = pool_name(route)
             if upstream is not None and name not in pools:
                 pools[name] = _pool(name, upstream, authorities)
+            auth = settings.forward_auth_of(site, route)
+            if auth is not None and auth_pool_name(auth) not in pools:
+                name = auth_pool_name(auth)
+                pools[name] = _pool(name, lone_server(auth.url.server), authorities)
     return pools
 
 
