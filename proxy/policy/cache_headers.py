@@ -88,9 +88,9 @@ class _Age:
         request = exchange.head
         if head.status not in _STATUSES or request.method not in _METHODS:
             return head
-        second = int(self._now())
-        if second != self._second:
-            self._turn(second)
+        now = self._now()
+        if not self._second <= now < self._second + 1:
+            self._turn(int(now))
         if self._immutable and carries_hash(request.path):
             return self._hashed.of(head)
         return self._plain.of(head)
