@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from proxy.compiler.cache_headers import compile_cache_headers
+from proxy.compiler.compression import compile_compression
 from proxy.compiler.forward_auth import compile_forward_auth
 from proxy.compiler.intercept import compile_intercept
 from proxy.compiler.maintenance import compile_maintenance
@@ -19,6 +20,7 @@ POLICIES: tuple[Compile, ...] = (
     compile_forward_auth,
     compile_intercept,
     compile_cache_headers,
+    compile_compression,
 )
 
 

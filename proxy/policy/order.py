@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from proxy.policy import (
     body_limit,
     cache_headers,
+    compression,
     forward_auth,
     intercept,
     maintenance,
@@ -29,6 +30,7 @@ ORDER = (
     intercept.NAME,
     cache_headers.NAME,
     response_headers.NAME,
+    compression.NAME,  # its Vary stands beside one that was given by hand
 )
 
 _RANKS = {name: rank for rank, name in enumerate(ORDER)}
