@@ -4,7 +4,9 @@ Certificates and keys are read here, by whoever starts the proxy, so that worker
 their privileges never open a file that only root may read.
 """
 
+import os
 import pickle
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +20,18 @@ from proxy.compiler.sources import Sources
 from proxy.net.tls_contexts import TlsConfigurationError, client_context
 from proxy.settings import load as settings_file
 from proxy.settings.models import CertificateFiles, Settings, Site
-from proxy.settings.problem import Path as Keys, Problem, SettingsError, dotted
+from proxy.settings.problem import (
+    Path as Keys,
+    Problem,
+    SettingsError,
+    WrongValueError,
+    dotted,
+)
+from proxy.settings.users import read_users
 
 Pem = tuple[bytes, bytes]
+NAMED_FILE_LIMIT = 1 << 20
+"""Bytes of an error page, or of a file of users: each worker keeps it in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +54,39 @@ class LoadError(Exception):
     """A configuration that cannot be used. The text is the whole report."""
 
 
+def _contents(path: str, *, users: bool) -> bytes:
+    """Return what is in a file that a policy names.
+
+    Raises:
+        OSError: It cannot be read.
+        WrongValueError: It is too large, or holds something else than it should.
+    """
+    # A FIFO would block here for ever without O_NONBLOCK.
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise WrongValueError("not a regular file")
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            data = file.read(NAMED_FILE_LIMIT + 1)
+    finally:
+        os.close(handle)
+    if len(data) > NAMED_FILE_LIMIT:
+        raise WrongValueError(f"larger than {NAMED_FILE_LIMIT >> 20} MB")
+    if users:
+        read_users(data)
+    else:
+        _check_text(data)
+    return data
+
+
+def _check_text(data: bytes) -> None:
+    """Refuse a page that is not UTF-8, as which it would be sent."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        raise WrongValueError("not UTF-8 text") from None
+
+
 class _Reading:
     """The certificates of one configuration, and what is wrong with them."""
 
@@ -52,6 +96,7 @@ class _Reading:
         self._state_dir = Path(settings.state_dir)
         self.certificates: dict[str, tuple[Pem, ...]] = {}
         self.authorities: dict[str, str] = {}
+        self.contents: dict[str, bytes] = {}
         self.problems: list[Problem] = []
         self.remarks: list[str] = []
         self.root = ""
@@ -81,6 +126,16 @@ class _Reading:
                 told = str(error) if isinstance(error, CertificateError) else f"{file}: {error}"
                 path = ("upstreams", name, "tls", "ca_file")
                 self.problems.append(self._problem(path, told))
+
+    def read_contents(self) -> None:
+        """Read every page and every file of users that a policy names."""
+        for path, file in self._settings.named_files():
+            try:
+                self.contents[file] = _contents(file, users=path[-1] == "users_file")
+            except OSError as error:
+                self.problems.append(self._problem(path, f"{file}: {error.strerror}"))
+            except WrongValueError as error:
+                self.problems.append(self._problem(path, f"{file}: {error.reason}"))
 
     def _pair(self, site: Site) -> CertificatePair | None:
         if isinstance(site.tls, CertificateFiles):
@@ -123,7 +178,7 @@ def load(path: str, environ: Mapping[str, str], *, create: bool = True) -> Loade
             those sites have none: enough for a check, which leaves no trace.
 
     Raises:
-        LoadError: With every mistake in the file, or else everything wrong with its certificates.
+        LoadError: With every mistake in the file, or else everything wrong with the files it names.
     """
     try:
         settings = settings_file.load(path, environ)
@@ -132,11 +187,12 @@ def load(path: str, environ: Mapping[str, str], *, create: bool = True) -> Loade
     reading = _Reading(settings, create=create)
     reading.read()
     reading.read_authorities()
+    reading.read_contents()
     if reading.problems:
         raise LoadError(str(SettingsError(tuple(reading.problems))))
     return Loaded(
         settings,
-        Sources(reading.certificates, reading.authorities),
+        Sources(reading.certificates, reading.authorities, reading.contents),
         reading.root,
         tuple(reading.remarks),
     )

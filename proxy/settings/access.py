@@ -124,6 +124,7 @@ class BasicAuth(Table):
         Annotated[
             str,
             PlainValidator(password_hash),
+            PlainSerializer(lambda _: "***"),
             WithJsonSchema({"type": "string", "description": "a hash by `pyproxy hash-password`"}),
         ],
     ] = Field(default_factory=dict, repr=False)

@@ -14,7 +14,7 @@ import yaml
 
 from proxy.settings.expand import expand
 from proxy.settings.problem import Path, Problem, SettingsError, WrongValueError, dotted
-from proxy.settings.source import Source
+from proxy.settings.source import Source, guards_secret
 from proxy.settings.yaml_trouble import explain
 
 TEXT_LIMIT = 1 << 20
@@ -143,6 +143,8 @@ class _Reader:
 
     def _scalar(self, node: yaml.ScalarNode, path: Path, key: tuple[int, int]) -> object:
         written: str = node.value
+        if guards_secret(path, written):
+            self._document.source.hide(_mark(node), _end(node))
         try:
             text = expand(written, self._environ, self._folder)
         except WrongValueError as error:
@@ -178,6 +180,11 @@ class _Reader:
 def _mark(node: yaml.Node) -> tuple[int, int]:
     """Return line and column, counted from 0, at which a node begins."""
     return node.start_mark.line, node.start_mark.column
+
+
+def _end(node: yaml.Node) -> tuple[int, int]:
+    """Return line and column, counted from 0, after the last character of a node."""
+    return node.end_mark.line, node.end_mark.column
 
 
 def _check_depth(text: str, source: Source) -> None:

@@ -15,8 +15,9 @@ def _cover(value: Any, path: Path, written: str) -> Any:  # noqa: ANN401 - what 
     if not path:
         return written
     step, rest = path[0], path[1:]
-    if isinstance(value, dict) and step in value:
-        return {**value, step: _cover(value[step], rest, written)}
+    if isinstance(value, dict):
+        # What is not shown, such as a preset that is spelt out, needs no cover.
+        return {**value, step: _cover(value[step], rest, written)} if step in value else value
     if isinstance(value, list) and isinstance(step, int) and step < len(value):
         return [*value[:step], _cover(value[step], rest, written), *value[step + 1 :]]
     return written
@@ -67,7 +68,17 @@ def effective_text(settings: Settings) -> str:
     for name, upstream in settings.upstreams.items():
         if not any(server.url.scheme == "https" for server in upstream.servers):
             del value["upstreams"][name]["tls"]
-    value["headers"] = {"preset": "none", **settings.headers_of()}
+    whole = settings.headers_of()
+    value["headers"] = {"preset": "none", **whole}
+    for table, site in zip(value["sites"], settings.sites, strict=True):
+        own = settings.headers_of(site)
+        taken = {name: None for name in whole if name.lower() not in map(str.lower, own)}
+        differs = {
+            name: text
+            for name, text in own.items()
+            if name in site.headers.named or whole.get(name) != text
+        }
+        table["headers"] = {**differs, **taken}
     if settings.document is not None:
         value = _as_written(value, settings.document)
     text: str = yaml.safe_dump(_without_secrets(value), sort_keys=False, allow_unicode=True)

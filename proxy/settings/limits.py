@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
 from proxy.settings import fields
 from proxy.settings.fields import Count, CountOrNone, Duration, Size, SizeOrOff, Switch, Table
+from proxy.settings.names import given_name
 from proxy.settings.problem import WrongValueError
 from proxy.settings.switched import OFF, says_off
 from proxy.settings.upstreams import RequestKey, request_key
@@ -15,6 +16,17 @@ _LIMIT_KEYS = ("client_ip", "host", "global")
 
 def _limit_key(value: object) -> RequestKey:
     return request_key(value, _LIMIT_KEYS)
+
+
+def limit_name(value: object) -> str:
+    """Return the name of a rate limit.
+
+    Raises:
+        WrongValueError: It is none, or `rate_limit:` would take it for something else.
+    """
+    if says_off(value):
+        raise WrongValueError("`rate_limit: off` means no limit: choose another name")
+    return given_name(value)
 
 
 def _limit_names(value: object) -> object:

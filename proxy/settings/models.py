@@ -27,7 +27,8 @@ from proxy.settings.document import Document
 from proxy.settings.fields import ByteRate, DurationOrOff, Switch, Table
 from proxy.settings.files import Cache, Files
 from proxy.settings.header_levels import Headers
-from proxy.settings.limits import Limits, RateLimit, Timeouts
+from proxy.settings.limits import Limits, RateLimit, Timeouts, limit_name
+from proxy.settings.names import given_name
 from proxy.settings.nearest import nearest
 from proxy.settings.pages import ErrorPages, Maintenance
 from proxy.settings.presets import PRESETS
@@ -39,7 +40,6 @@ from proxy.settings.routes import (
     RouteLimits,
     RouteTimeouts,
     WebSocket,
-    upstream_name,
 )
 from proxy.settings.sites import Site
 from proxy.settings.tls import Acme, CertificateFiles, Tls
@@ -125,7 +125,7 @@ def _off_as_null(value: object) -> object:
     return None if fields.is_off(value) else value
 
 
-def _upstreams(value: object) -> object:
+def _tables(value: object) -> object:
     return {} if value is None else value
 
 
@@ -220,12 +220,14 @@ class Settings(Table):
     tls: Tls = Tls()
     acme: Acme | None = None
     upstreams: Annotated[
-        dict[Annotated[str, *fields.word(upstream_name, "a name")], Upstream],
-        BeforeValidator(_upstreams),
+        dict[Annotated[str, *fields.word(given_name, "a name")], Upstream],
+        BeforeValidator(_tables),
     ] = Field(default_factory=dict)
-    rate_limits: dict[Annotated[str, *fields.word(upstream_name, "a name")], RateLimit] = Field(
-        default_factory=dict
-    )
+    rate_limits: Annotated[
+        dict[Annotated[str, *fields.word(limit_name, "a name")], RateLimit],
+        BeforeValidator(_tables),
+    ] = Field(default_factory=dict)
+    """By name; routes and sites say which of them are theirs."""
     headers: Headers = Field(default=Headers(), repr=False)
     """Added to the defaults; null removes one."""
     error_pages: ErrorPages = Field(default_factory=dict)

@@ -23,6 +23,7 @@ from proxy.settings.fields import (
 from proxy.settings.files import CacheChoice, FallbackPath, FilesChoice
 from proxy.settings.headers import header_value
 from proxy.settings.limits import LimitNames
+from proxy.settings.names import given_name
 from proxy.settings.nearest import nearest
 from proxy.settings.pages import ErrorPages, MaintenanceChoice
 from proxy.settings.paths import redirect_target, route_path, route_regex
@@ -40,30 +41,13 @@ HANDLERS = ("proxy", "redirect", "respond", "files")
 _HANDLERS = f"{', '.join(HANDLERS[:-1])} and {HANDLERS[-1]}"
 _UPSTREAMS_OWN = ("request_headers", "timeouts", "websocket")
 
-_UPSTREAM_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", re.ASCII)
 _BODILESS = frozenset({204, 205, 304})
-
-
-def upstream_name(value: object) -> str:
-    """Return the name of an upstream.
-
-    Raises:
-        WrongValueError: It holds something else than letters, digits, `_`, `-` and `.`.
-    """
-    text = str(value)
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, str | int)
-        or not _UPSTREAM_NAME.fullmatch(text)
-    ):
-        raise WrongValueError("a name is made of letters, digits, _ - and .")
-    return text
 
 
 def _proxy(value: object) -> str | ServerAddress:
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if isinstance(text, str) and ":" not in text and "/" not in text:
-        return upstream_name(text)
+        return given_name(text)
     return server_address(text)
 
 

@@ -10,17 +10,25 @@ from proxy.settings.not_built import NOT_BUILT, never
 from proxy.settings.problem import Path
 
 _ELSEWHERE = {
-    "access_log": "log", "add_header": "response_headers", "alias": "files", "backend": "proxy",
-    "certificate": "tls", "client_max_body_size": "limits", "domain": "hosts", "domains": "hosts",
-    "email": "acme", "error_log": "log", "handle": "routes", "host": "hosts",
-    "include_subdomains": "headers", "location": "path", "locations": "routes", "lb": "balance",
-    "match": "path", "name": "hosts", "ports": "listen", "prefix": "path",
+    "access_log": "log", "add_header": "response_headers", "alias": "files",
+    "auth_basic": "basic_auth", "auth_basic_user_file": "users_file", "auth_request":
+    "forward_auth", "backend": "proxy", "basicauth": "basic_auth", "certificate": "tls",
+    "client_max_body_size": "limits", "disable_symlinks": "symlinks", "domain": "hosts",
+    "domains": "hosts", "email": "acme", "encode": "compress", "error_log": "log", "error_page":
+    "error_pages", "expires": "cache", "file_server": "files", "gzip": "compress",
+    "gzip_min_length": "min_size", "gzip_static": "precompressed", "gzip_types": "types",
+    "handle": "routes", "handle_errors": "error_pages", "host": "hosts",
+    "include_subdomains": "headers", "limit_req": "rate_limit", "limit_req_status": "status",
+    "limit_req_zone": "rate_limits", "location": "path", "locations": "routes", "lb": "balance",
+    "match": "path", "max_age": "age", "nodelay": "delay", "proxy_intercept_errors":
+    "intercept_errors", "name": "hosts", "ports": "listen", "prefix": "path",
     "proxy_pass": "proxy", "proxy_set_header": "request_headers", "return": "redirect",
     "reverse_proxy": "proxy", "rewrite": "strip_prefix", "root": "files", "server": "sites",
     "server_name": "hosts", "server_names": "hosts", "set_real_ip_from": "trusted_proxies",
     "ssl": "tls", "ssl_certificate": "tls", "ssl_ciphers": "ciphers",
-    "ssl_protocols": "min_version", "target": "proxy", "upstream": "proxy", "url": "proxy",
-    "virtual_hosts": "sites", "worker_processes": "workers",
+    "ssl_protocols": "min_version", "target": "proxy", "try_files": "fallback",
+    "upstream": "proxy", "url": "proxy",
+    "virtual_hosts": "sites", "whitelist": "allow", "worker_processes": "workers",
 }  # fmt: skip
 """What nginx, Caddy and Traefik call the same things."""
 

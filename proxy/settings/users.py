@@ -38,7 +38,7 @@ def password_hash(value: object) -> str:
         if _ARGON2.fullmatch(value) or _BCRYPT.fullmatch(value):
             return value
         if value.startswith(("$argon2", "$2")):
-            raise WrongValueError(f"this hash is cut short, or changed; {_MADE_BY}")
+            raise WrongValueError(f"this hash is cut short: in {{ }} it needs quotes; {_MADE_BY}")
         if value.startswith(("$apr1$", "{SHA}", "{SSHA}", "$1$", "$5$", "$6$")):
             raise WrongValueError(f"this kind of hash is too easily guessed; {_MADE_BY}")
     raise WrongValueError(f"expected a hash by argon2 or bcrypt, never a password; {_MADE_BY}")

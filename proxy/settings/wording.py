@@ -7,7 +7,7 @@ from pydantic_core import ErrorDetails
 from proxy.settings.document import Document
 from proxy.settings.problem import Path, WrongNameError, WrongValueError
 from proxy.settings.shape import keys_at, meant
-from proxy.settings.source import masked, names_secret
+from proxy.settings.source import guards_secret, masked, names_secret
 
 _LONGEST = 60
 _EXPECTED = {
@@ -33,16 +33,17 @@ def seen(document: Document, path: Path) -> str:
             if isinstance(kind, list)
             else "nothing"
         )
-    text = "***" if _under_secret(path) else masked(place.written or "")
+    text = "***" if _under_secret(path, place.written or "") else masked(place.written or "")
     if not text and document.at(path) is None:
         return "nothing"
     text = "".join(char if char.isprintable() else " " for char in text)
     return f'"{text[:_LONGEST]}…"' if len(text) > _LONGEST else f'"{text}"'
 
 
-def _under_secret(path: Path) -> bool:
+def _under_secret(path: Path, written: str = "") -> bool:
     """Tell whether the key of a value, or of the list it is in, says that it is a secret."""
-    return names_secret(next((step for step in reversed(path) if isinstance(step, str)), ""))
+    key = next((step for step in reversed(path) if isinstance(step, str)), "")
+    return names_secret(key) or guards_secret(path, written)
 
 
 def secret(document: Document, path: Path) -> bool:

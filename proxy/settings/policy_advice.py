@@ -1,0 +1,129 @@
+"""Advice on policies: limits nobody uses, doors that only look shut, folders better not served."""
+
+import os
+from collections.abc import Iterator
+from pathlib import PurePath
+
+from proxy.settings.access import BasicAuth
+from proxy.settings.files import Cache
+from proxy.settings.models import Settings
+from proxy.settings.problem import Path
+from proxy.settings.routes import Route
+from proxy.settings.sites import Site
+
+Finding = tuple[Path, str]
+
+_DAY = 86400
+_SYSTEM = ("/", "/bin", "/boot", "/dev", "/etc", "/home", "/proc", "/root", "/run", "/sys", "/usr",
+           "/var", "/var/lib", "/var/log", "/var/run")  # fmt: skip
+"""Folders whose whole content nobody means to publish."""
+_SECRET = ("/boot", "/dev", "/etc", "/proc", "/root", "/sys")
+"""Folders nothing of which anybody means to publish."""
+
+
+def _levels(settings: Settings) -> Iterator[tuple[Path, Site, Route | None]]:
+    """Yield every site, and after it each of its routes."""
+    for number, site in enumerate(settings.sites):
+        yield ("sites", number), site, None
+        for index, route in enumerate(site.routes):
+            yield ("sites", number, "routes", index), site, route
+
+
+def on_rate_limits(settings: Settings) -> Iterator[Finding]:
+    """Say which limits limit nothing, and which would refuse what a page needs."""
+    used: set[str] = set()
+    browsed: set[str] = set()
+    for site in settings.sites:
+        for route in site.routes:
+            names = [name for name, _ in settings.rate_limits_of(site, route)]
+            used.update(names)
+            if route.methods is None or {"GET", "HEAD"} & set(route.methods):
+                browsed.update(names)
+    for name, limit in settings.rate_limits.items():
+        if name not in used:
+            yield ("rate_limits", name), "no route uses this rate limit"
+        elif name in browsed and not limit.burst and limit.key.kind == "client_ip":
+            told = "without a `burst` the second of two requests at once is refused, and pages make"
+            yield ("rate_limits", name), f"{told} several"
+
+
+def on_access(settings: Settings) -> Iterator[Finding]:
+    """Say which entries of `allow` let nobody in, or change nothing."""
+    for path, site, route in _levels(settings):
+        own = site.allow if route is None else route.allow
+        deny = site.deny if route is None or route.deny is None else route.deny
+        open_door = not deny or "all" not in deny
+        for index, network in enumerate(own or ()):
+            place = (*path, "allow", index)
+            if network in deny:
+                yield place, "it is denied too, and of two alike `deny` counts: no effect"
+            elif open_door and not deny and (network == "all" or _whole(network)):
+                yield place, "everybody is let in without it, too"
+
+
+def _whole(network: object) -> bool:
+    return getattr(network, "prefixlen", None) == 0
+
+
+def on_authentication(settings: Settings) -> Iterator[Finding]:
+    """Say where passwords would cross a network that anybody reads."""
+    if settings.trusted_proxies:
+        return  # TLS may well end before this proxy.
+    for path, site, route in _levels(settings):
+        level = site if route is None else route
+        if not isinstance(level.basic_auth, BasicAuth):
+            continue
+        if site.tls == "off":
+            yield (*path, "basic_auth"), "without TLS whoever is in between reads the passwords"
+        elif site.redirect_http is None and settings.listen.http:
+            told = "`redirect_http` is off: over http whoever is in between reads the passwords"
+            yield (*path, "basic_auth"), told
+
+
+def on_pages(settings: Settings) -> Iterator[Finding]:
+    """Say where errors are to be replaced and there is nothing to replace them by."""
+    for path, site, route in _levels(settings):
+        level = site if route is None else route
+        if not level.intercept_errors:
+            continue
+        routes = site.routes if route is None else (route,)
+        if not any(settings.error_pages_of(site, each) for each in routes):
+            yield (*path, "intercept_errors"), "there are no `error_pages` to put in their place"
+
+
+def on_files(settings: Settings) -> Iterator[Finding]:
+    """Say which folders are missing, or hold what nobody means to publish."""
+    for path, _, route in _levels(settings):
+        if route is None or route.files is None:
+            continue
+        root = route.files.root
+        place = (*path, "files")
+        if settings.document is not None and settings.document.given((*place, "root")):
+            place = (*place, "root")
+        if not os.path.isdir(root):  # noqa: PTH112 - text, as the settings have it
+            yield place, "there is no such folder here"
+            continue
+        yield from ((place, told) for told in _exposed(root, settings))
+        if route.fallback and not os.path.isfile(os.path.join(root, route.fallback)):  # noqa: PTH113, PTH118 - see above
+            yield (*path, "fallback"), "there is no such file beneath the root"
+
+
+def on_fallbacks(settings: Settings) -> Iterator[Finding]:
+    """Say where an application's first page is kept for longer than a release lasts."""
+    for path, _, route in _levels(settings):
+        if route is None or route.fallback is None or not isinstance(route.cache, Cache):
+            continue
+        if route.cache.age > _DAY:
+            told = f"clients keep {route.fallback} as long and see no new release"
+            yield (*path, "cache"), f"{told}: give it to a route for the assets alone"
+
+
+def _exposed(root: str, settings: Settings) -> Iterator[str]:
+    """Yield what of a folder's surroundings speaks against serving it."""
+    real = os.path.realpath(root)
+    if real in _SYSTEM or any(PurePath(real).is_relative_to(each) for each in _SECRET):
+        yield "a folder of the system: whatever is in it is served"
+    source = settings.document.source.name if settings.document else ""
+    folder = os.path.realpath(os.path.dirname(os.path.abspath(source))) if source else ""  # noqa: PTH100, PTH120 - see above
+    if folder and os.path.isfile(source) and PurePath(folder).is_relative_to(real):  # noqa: PTH113 - see above
+        yield "the configuration itself lies beneath it, and is served"
