@@ -83,7 +83,9 @@ class Http1Answering(ABC):
             and machine.reading is Reading.DONE
             and exchange.head.version == "HTTP/1.1"
         )
-        if plain and type(prepared) is PreparedAnswer and prepared.edit is exchange.edit:
+        if type(prepared) is not PreparedAnswer or prepared.edit is not exchange.edit:
+            prepared = None
+        if plain and prepared is not None and prepared.http1:
             out = prepared.http1 + body
             exchange.status = head.status
             exchange.phase = Phase.ANSWERED
@@ -93,7 +95,9 @@ class Http1Answering(ABC):
             unread = machine.reading is not Reading.DONE and not machine.skip_body()
             begun = machine.begin(head, self._service.answer_fields(exchange, head))
             if plain and head.dated:
-                head.prepared = PreparedAnswer(exchange.edit, begun)
+                if prepared is None:
+                    prepared = head.prepared = PreparedAnswer(exchange.edit)
+                prepared.http1 = begun
             out = begun + machine.body(body) + machine.finish()
         exchange.sent = len(body)
         if self._out:

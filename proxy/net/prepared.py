@@ -12,10 +12,12 @@ class PreparedAnswer:
     Attributes:
         edit: Whose fields went in.
         http1: The head for a kept-alive HTTP/1.1 client, b"" while not made.
+        http2: The field section for an HTTP/2 client, b"" while not made.
     """
 
-    __slots__ = ("edit", "http1")
+    __slots__ = ("edit", "http1", "http2")
 
-    def __init__(self, edit: FieldEdit, http1: bytes) -> None:
+    def __init__(self, edit: FieldEdit, http1: bytes = b"") -> None:
         self.edit = edit
         self.http1 = http1
+        self.http2 = b""

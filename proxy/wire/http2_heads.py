@@ -1,0 +1,112 @@
+"""Reads the field sections of one HTTP/2 connection: HPACK, bounds, and a memory for repeats.
+
+A client sends the same head again and again, and once its indexes have settled, in the same bytes.
+These mean the same as long as the dynamic table is the same, so what was read is remembered until
+the table changes. The memory is the connection's own: no credential in it outlives it.
+"""
+
+from hpack import Decoder
+from hpack.exceptions import HPACKError, OversizedHeaderListError
+from hpack.table import HeaderTable
+
+from proxy.errors import BadRequestError
+from proxy.message.head import HeadLimits, RequestHead
+from proxy.wire.http2_events import Http2Error
+from proxy.wire.http2_frames import ErrorCode
+from proxy.wire.http2_request import Field, read_fields
+
+_MEMO_ENTRIES = 16
+_MEMO_BYTES = 2048  # a longer section is not remembered
+_READ_ANYWAY = 4  # times the limit that is still decoded, so that it can be answered
+
+
+class _Table(HeaderTable):
+    """A table that counts its changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.changes = 0
+
+    def add(self, name: bytes, value: bytes) -> None:
+        self.changes += 1
+        super().add(name, value)
+
+
+class HeadReader:
+    """See the module's docstring."""
+
+    __slots__ = ("_changes", "_decoder", "_limits", "_memo", "_seen", "_table")
+
+    def __init__(self, limits: HeadLimits) -> None:
+        self._limits = limits
+        self._decoder = Decoder(max_header_list_size=_READ_ANYWAY * limits.size)
+        self._decoder.header_table = self._table = _Table()
+        self._memo: dict[tuple[bytes, bool], RequestHead] = {}
+        self._seen: set[int] = set()
+        self._changes = 0
+
+    def request(self, section: bytes, *, ended: bool) -> RequestHead:
+        """Return a request's head.
+
+        Raises:
+            MalformedError: It is none; the connection goes on.
+            BadRequestError: It must not be served; the connection goes on.
+            Http2Error: The section cannot be decoded, and so no later one.
+        """
+        key = (section, ended)
+        head = self._memo.get(key)
+        if head is not None:
+            return head
+        fields = self.fields(section)
+        # A section may also begin with a new size of the table (RFC 7541, 6.3).
+        changed = self._table.changes != self._changes or section[0] & 0xE0 == 0x20
+        if changed:
+            self._changes = self._table.changes
+            self.forget()
+        self._check(fields)
+        head = read_fields(fields, ended=ended)
+        if not changed and len(section) <= _MEMO_BYTES:
+            self._remember(key, head)
+        return head
+
+    def _remember(self, key: tuple[bytes, bool], head: RequestHead) -> None:
+        """Remember a head that comes for the second time, as `http1_server` does."""
+        seen = hash(key)
+        if seen not in self._seen:
+            if len(self._seen) >= _MEMO_ENTRIES:
+                self._seen.clear()
+            self._seen.add(seen)
+            return
+        if len(self._memo) >= _MEMO_ENTRIES:
+            self._memo.clear()
+        self._memo[key] = head
+
+    def forget(self) -> None:
+        """Let go of what is remembered."""
+        self._memo.clear()
+        self._seen.clear()
+
+    def fields(self, section: bytes) -> list[Field]:
+        """Return the fields of any section, trailers among them.
+
+        Raises:
+            Http2Error: It cannot be decoded.
+        """
+        try:
+            return list(self._decoder.decode(section, raw=True))
+        except OversizedHeaderListError:
+            raise Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "head far too large") from None
+        except HPACKError:  # its text may repeat what is secret
+            raise Http2Error(ErrorCode.COMPRESSION_ERROR, "malformed field section") from None
+
+    def _check(self, fields: list[Field]) -> None:
+        limits = self._limits
+        if len(fields) > limits.fields + 4:  # the pseudo-header fields are none of HTTP/1.1
+            raise BadRequestError("too many fields", status=431)
+        size = 0
+        for name, value in fields:
+            size += len(name) + len(value) + 4
+            if name == b":path" and len(value) > limits.target:
+                raise BadRequestError("target too long", status=414)
+        if size > limits.size:
+            raise BadRequestError("head too large", status=431)

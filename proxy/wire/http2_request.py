@@ -1,0 +1,124 @@
+"""From HTTP/2's fields to the head that the rest of the house knows (RFC 9113, 8).
+
+A request's fields are checked, put into the one canonical form of HTTP/1.1, and read by the same
+grammar as a request of that version. So what a field means is written once, and nothing that a
+client writes in HTTP/2 can become something else in HTTP/1.1: a value with a line break, a name
+that is none, a target with a space never get as far as being put into lines.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from proxy.message.head import RequestHead
+from proxy.message.hop_by_hop import forwardable_trailers
+from proxy.wire.http1_fallback import read_request
+from proxy.wire.http1_grammar import match_request
+
+Field = tuple[bytes, bytes]
+
+_name = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+").fullmatch  # in small letters (RFC 9113, 8.2.1)
+_value = re.compile(rb"(?:[!-~\x80-\xff](?:[\t\x20-~\x80-\xff]*[!-~\x80-\xff])?)?").fullmatch
+_method = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}").fullmatch
+_path = re.compile(rb"/[!-~]*|\*").fullmatch
+_authority = re.compile(rb"[!-~]{1,256}").fullmatch
+_length = re.compile(rb"[0-9]{1,18}").fullmatch
+_PSEUDO = frozenset((b":method", b":scheme", b":authority", b":path", b":protocol"))
+_OF_ONE_CONNECTION = frozenset(
+    (b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade")
+)
+_REQUIRED = (b":method", b":scheme", b":path")
+
+
+class MalformedError(Exception):
+    """A message that RFC 9113, 8.1.1 calls malformed: its stream ends with PROTOCOL_ERROR."""
+
+
+def read_fields(fields: Iterable[Field], *, ended: bool) -> RequestHead:
+    """Return the head of a request.
+
+    Args:
+        fields: As decoded, in their order.
+        ended: True when no body follows.
+
+    Raises:
+        MalformedError: The request is none.
+        BadRequestError: It is one, and must not be forwarded; see `http1_grammar`.
+    """
+    pseudo: dict[bytes, bytes] = {}
+    lines: list[bytes] = []
+    cookies: list[bytes] = []
+    host = b""
+    length: int | None = None
+    for name, value in fields:
+        if name[:1] == b":":
+            _take_pseudo(pseudo, name, value, late=bool(lines or cookies or host))
+        elif _name(name) is None or _value(value) is None:
+            raise MalformedError("a field that no message may have")
+        elif name == b"cookie":  # may come in crumbs (RFC 9113, 8.2.3)
+            cookies.append(value)
+        elif name == b"host":
+            if host:
+                raise MalformedError("more than one Host")
+            host = value
+        elif name in _OF_ONE_CONNECTION or (name == b"te" and value != b"trailers"):
+            raise MalformedError("a field of one connection")  # RFC 9113, 8.2.2
+        else:
+            if name == b"content-length":
+                length = _content_length(length, value)
+            lines.append(b"%b: %b\r\n" % (name, value))
+    if cookies:
+        lines.append(b"cookie: %b\r\n" % b"; ".join(cookies))
+    return _head(pseudo, host, b"".join(lines), length, ended=ended)
+
+
+def _take_pseudo(pseudo: dict[bytes, bytes], name: bytes, value: bytes, *, late: bool) -> None:
+    if late or name in pseudo or name not in _PSEUDO or _value(value) is None:
+        raise MalformedError("a pseudo-header field out of place")  # RFC 9113, 8.3
+    pseudo[name] = value
+
+
+def _content_length(known: int | None, value: bytes) -> int:
+    if known is not None or _length(value) is None:
+        raise MalformedError("malformed Content-Length")
+    return int(value)
+
+
+def _head(
+    pseudo: dict[bytes, bytes], host: bytes, block: bytes, length: int | None, *, ended: bool
+) -> RequestHead:
+    method = pseudo.get(b":method", b"")
+    if _method(method) is None:
+        raise MalformedError("no method")
+    if method == b"CONNECT":
+        raise MalformedError("CONNECT is not spoken here")
+    if b":protocol" in pseudo or any(not pseudo.get(name) for name in _REQUIRED):
+        raise MalformedError("pseudo-header fields missing, or too many")
+    path = pseudo[b":path"]
+    if pseudo[b":scheme"] not in (b"https", b"http") or _path(path) is None:
+        raise MalformedError("malformed :scheme or :path")
+    authority = pseudo.get(b":authority", host)
+    # RFC 9113, 8.3.1: of two that differ nobody knows which one is meant.
+    if _authority(authority) is None or (host and host.lower() != authority.lower()):
+        raise MalformedError("malformed :authority, or another Host")
+    if ended and length:
+        raise MalformedError("a body was announced and does not come")
+    raw = b"%b %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (method, path, authority, block)
+    head = match_request(raw) or read_request(raw)
+    head.version = "HTTP/2.0"
+    if not ended and length is None:
+        head.chunked = True  # a body follows, of a length that is not known
+    if head.has_body and b"\nexpect: 100-continue" in b"\n" + block.lower():
+        head.expect_continue = True  # the grammar of HTTP/1.1 knew of no body yet
+    return head
+
+
+def read_trailers(fields: Sequence[Field]) -> bytes:
+    """Return trailers as a field block.
+
+    Raises:
+        MalformedError: They hold what none may (RFC 9113, 8.1).
+    """
+    for name, value in fields:
+        if name in _OF_ONE_CONNECTION or _name(name) is None or _value(value) is None:
+            raise MalformedError("a field that no trailers may have")
+    return forwardable_trailers(b"".join(b"%b: %b\r\n" % field for field in fields))
