@@ -206,7 +206,8 @@ class Service:
             exchange.stream.send_answer(exchange, verdict)
         elif isinstance(verdict, Wait):
             left = route.gates[route.gates.index(gate) + 1 :]
-            Waiting(self, exchange, left, route.serve or no_handler).carry_out(verdict)
+            serve = route.serve or no_handler
+            Waiting(self, exchange, left, serve, self.live.pools).carry_out(verdict)
 
     # What a wait ends with.
 
@@ -242,10 +243,6 @@ class Service:
         """Answer what went wrong."""
         if waiting.exchange.consumer is waiting:
             self._trouble(waiting.exchange, error)
-
-    def pool(self, name: str) -> LivePool:
-        """Return a pool of the program in force."""
-        return self.live.pools[name]
 
     def _find(self, exchange: Exchange, live: LiveProgram) -> Found | None:
         """Look site and route up; None if the exchange was answered meanwhile."""

@@ -5,7 +5,7 @@ is read than one turn of the loop has brought. Whoever serves the exchange then 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from proxy.exchange.exchange import Exchange
 from proxy.exchange.verdict import Delay, Subrequest, Verdict, Wait, Work
 from proxy.message.head import ResponseHead
 from proxy.net.pool import LivePool
+from proxy.net.subrequest import LiveSubrequest
 from proxy.state.counters import Counters
 
 _THREADS = 2
@@ -47,9 +48,6 @@ class Desk(Protocol):
     counters: Counters
     workshop: Workshop
 
-    def pool(self, name: str) -> LivePool:
-        """Return the pool that a subrequest names."""
-
     def passed(self, waiting: "Waiting") -> None:
         """The gate lets the exchange pass: go on with the next."""
 
@@ -74,6 +72,7 @@ class Waiting:
         "_desk",
         "_ended",
         "_give_up",
+        "_pools",
         "_trailers",
         "exchange",
         "left",
@@ -86,8 +85,10 @@ class Waiting:
         exchange: Exchange,
         left: tuple[Callable[[Exchange], Verdict], ...],
         serve: Callable[[Exchange], None],
+        pools: Mapping[str, LivePool],
     ) -> None:
         self._desk = desk
+        self._pools = pools
         self.exchange = exchange
         self.left = left
         self.serve = serve
@@ -109,7 +110,19 @@ class Waiting:
             self._give_up = future.cancel
             future.add_done_callback(lambda done: self._worked(done, wait))
         elif type(wait) is Subrequest:
-            self._failed(ProxyError(500, Fault.PROXY, "no subrequests yet"))
+            self._ask(wait)
+
+    def _ask(self, wait: Subrequest) -> None:
+        subrequest = LiveSubrequest(
+            self.exchange,
+            wait,
+            self._pools[wait.pool],
+            lambda head, body: self._told(wait, head, body),
+            self._failed,
+            self._desk.counters,
+        )
+        self._give_up = subrequest.abandon
+        subrequest.start()
 
     def _worked(self, done: "asyncio.Future[Any]", wait: Work[Any]) -> None:
         if done.cancelled() or self._give_up is None:
