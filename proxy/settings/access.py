@@ -29,6 +29,7 @@ _URL_FORMS = (
     'expected an address with a path, such as "http://auth:9091/verify" or '
     '"unix:/run/auth.sock:/verify"'
 )
+_NOT_COPIED = FORWARDING | {"host", "http2-settings", "proxy", "proxy-authorization"}
 _DEFAULT_REALM = "Restricted"
 
 
@@ -102,8 +103,8 @@ def auth_url(value: object) -> AuthUrl:
 def _copied(value: object) -> str:
     if not isinstance(value, str):
         raise WrongValueError("expected a header name")
-    if in_requests(header_name(value)).lower() in FORWARDING:
-        raise WrongValueError("what is told of a client is the proxy's to write")
+    if in_requests(header_name(value)).lower() in _NOT_COPIED:
+        raise WrongValueError("the proxy itself writes this header")
     return value
 
 

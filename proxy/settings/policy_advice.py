@@ -101,7 +101,9 @@ def on_files(settings: Settings) -> Iterator[Finding]:
         if settings.document is not None and settings.document.given((*place, "root")):
             place = (*place, "root")
         if not os.path.isdir(root):  # noqa: PTH112 - text, as the settings have it
-            yield place, "there is no such folder here"
+            # A route for one path alone may have that one file for a root.
+            if not (_is_exact(route) and os.path.isfile(root)):  # noqa: PTH113 - see above
+                yield place, "there is no such folder here"
             continue
         yield from ((place, told) for told in _exposed(root, settings))
         if route.fallback and not os.path.isfile(os.path.join(root, route.fallback)):  # noqa: PTH113, PTH118 - see above
@@ -116,6 +118,10 @@ def on_fallbacks(settings: Settings) -> Iterator[Finding]:
         if route.cache.age > _DAY:
             told = f"clients keep {route.fallback} as long and see no new release"
             yield (*path, "cache"), f"{told}: give it to a route for the assets alone"
+
+
+def _is_exact(route: Route) -> bool:
+    return route.path is not None and not route.path.endswith("/")
 
 
 def _exposed(root: str, settings: Settings) -> Iterator[str]:

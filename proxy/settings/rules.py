@@ -1,10 +1,11 @@
 """Rules between fields: what one part of the file says must agree with another."""
 
 from collections.abc import Callable, Iterator
+from pathlib import PurePath
 
 from proxy.settings.addresses import ServerAddress
 from proxy.settings.document import Document
-from proxy.settings.models import Settings
+from proxy.settings.models import CertificateFiles, Settings
 from proxy.settings.nearest import nearest
 from proxy.settings.problem import Path, dotted
 from proxy.settings.routes import Route
@@ -63,6 +64,7 @@ class Rules:
             for index, route in enumerate(site.routes):
                 yield from self._proxy((*path, "routes", index), route)
                 yield from self._rate_limits((*path, "routes", index), route)
+                yield from self._files((*path, "routes", index), route)
             yield from self._ties(path, site)
 
     def _name(self, path: Path) -> str:
@@ -146,6 +148,31 @@ class Rules:
             hint = f"; did you mean `{near}`?" if near else ""
             value = seen(self._document, self._original(place))
             yield place, f"no rate limit has this name, found {value}{hint}"
+
+    def _files(self, path: Path, route: Route) -> Iterator[Finding]:
+        if route.files is None:
+            return
+        place = (*path, "files")
+        if self._document.given(self._original((*place, "root"))):
+            place = (*place, "root")
+        for what, secret in self._secrets():
+            if PurePath(secret).is_relative_to(route.files.root):
+                yield place, f"{what} lies in this folder, and would be served to everybody"
+        if PurePath(route.files.root).is_relative_to(self._settings.state_dir):
+            yield place, "this folder lies in `state_dir`, where private keys are"
+
+    def _secrets(self) -> Iterator[tuple[str, str]]:
+        """Yield what nobody may ever be served, and where it is."""
+        yield "`state_dir`, with its private keys,", self._settings.state_dir
+        for site in self._settings.sites:
+            if isinstance(site.tls, CertificateFiles):
+                yield f"the private key of {self._site_name(site)}", site.tls.key
+        for path, file in self._settings.named_files():
+            if path[-1] == "users_file":
+                yield self._name(path), file
+
+    def _site_name(self, site: Site) -> str:
+        return site.hosts[0] if site.hosts else "the default site"
 
     def _ties(self, path: Path, site: Site) -> Iterator[Finding]:
         rivals: dict[tuple[str | None, str | None], list[tuple[int, Route]]] = {}
