@@ -15,6 +15,9 @@ The head of an encoded answer differs from the handler's (RFC 9110, 8.8.3.3 and 
 its ETag is weak, since bytes differ from those it was made for; Accept-Ranges and all digests go,
 which are of other bytes; its length goes. `Vary: Accept-Encoding` stands on every answer that some
 client would get encoded (RFC 9110, 12.5.5).
+
+An answer that holds a secret beside something its asker chose lets whoever sees lengths guess the
+secret (BREACH). No proxy can tell which answers do: such routes say `compress: off`.
 """
 
 import re
