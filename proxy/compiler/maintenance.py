@@ -1,7 +1,6 @@
 """A site's or a route's `maintenance` to the part that keeps clients out."""
 
 import ipaddress
-from collections.abc import Callable
 from functools import lru_cache
 
 from proxy.clock import monotonic
@@ -27,7 +26,7 @@ def compile_maintenance(scope: Scope) -> Part | None:
         status=given.status,
         retry_after=given.retry_after or 0.0,
         is_on=_flag_file(given.when).is_on if isinstance(given.when, str) else None,
-        is_let_in=_is_let_in(given.allow) if given.allow else None,
+        is_let_in=_networks(given.allow).contains if given.allow else None,
     )
 
 
@@ -38,14 +37,17 @@ def _pages(scope: Scope, given: Maintenance) -> ErrorPages:
     return ErrorPages({str(given.status): compile_page(given.page, contents)})
 
 
-def _is_let_in(networks: Networks) -> Callable[[str], bool]:
+# Routes share these: a file is looked at once for all of them, an address remembered once.
+
+
+@lru_cache(maxsize=256)
+def _networks(networks: Networks) -> TrustedPeers:
     spelt: list[Network] = []
     for network in networks:
         spelt.extend(_ALL if network == "all" else (network,))
-    return TrustedPeers(spelt, unix="all" in networks).contains
+    return TrustedPeers(spelt, unix="all" in networks)
 
 
 @lru_cache(maxsize=256)
 def _flag_file(path: str) -> FlagFile:
-    """Return the one that all routes share, so that a file is looked at once for all of them."""
     return FlagFile(path, monotonic)
