@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from proxy.compiler.chain import Chains
+from proxy.compiler.error_pages import compile_error_pages
 from proxy.compiler.pools import compile_pools
 from proxy.compiler.sites import compile_sites, compile_tls_sites
 from proxy.compiler.sources import Sources
@@ -41,6 +42,7 @@ def compile_program(settings: Settings, sources: Sources) -> Program:
         trusted=settings.trusted_networks,
         proxy_protocol=settings.proxy_protocol,
         drain_timeout=settings.drain_timeout,
+        error_pages=compile_error_pages(settings, None, None, sources.contents),
         edit=Chains().chain([response_headers(settings.headers_of())]).edit_plain,
     )
 

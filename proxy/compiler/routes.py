@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from proxy.compiler.chain import Chain, Chains
+from proxy.compiler.error_pages import compile_error_pages
 from proxy.compiler.policies import policy_parts
 from proxy.compiler.pools import pool_name
 from proxy.compiler.sources import Scope, Sources
@@ -90,6 +91,9 @@ class RouteCompiler:
             body_limit=limit,
             shapes=chain.shapes,
             encode=chain.encode,
+            error_pages=compile_error_pages(
+                self._settings, self._site, route, self._sources.contents
+            ),
             action=_action(route),
         )
 

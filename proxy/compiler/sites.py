@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from proxy.compiler.chain import Chains
+from proxy.compiler.error_pages import compile_error_pages
 from proxy.compiler.routes import RouteCompiler
 from proxy.compiler.sources import Pairs, Sources
 from proxy.policy.redirect import to_https
@@ -63,6 +64,7 @@ def _site(settings: Settings, site: SiteSettings, chains: Chains, sources: Sourc
         edit_plain=common.edit_plain,
         hosts=site.hosts,
         tls=site.tls != "off",
+        error_pages=compile_error_pages(settings, site, None, sources.contents),
     )
 
 

@@ -13,6 +13,7 @@ from functools import partial
 from proxy.clock import local_offset, wall_time
 from proxy.errors import BadRequestError, Fault, ProxyError
 from proxy.exchange.answer import Answer
+from proxy.exchange.error_pages import ErrorPages
 from proxy.exchange.exchange import Client, ClientStream, Exchange
 from proxy.exchange.pages import error_answer
 from proxy.exchange.phases import Phase
@@ -277,7 +278,9 @@ class Service:
         else:
             error = BadRequestError("no route for this path", status=404)
         exchange.error = error
-        answer = error_answer(head, error, exchange.request_id, allow=allowed)
+        answer = error_answer(
+            head, error, exchange.request_id, allow=allowed, pages=site.error_pages
+        )
         exchange.stream.send_answer(exchange, answer)
 
     def _trouble(self, exchange: Exchange, error: Exception) -> None:
@@ -327,7 +330,17 @@ class Service:
                 level, "%s %s%s: %s (request %s)", exchange.head.method, exchange.head.authority,
                 exchange.head.target, error.detail, exchange.request_id,
             )  # fmt: skip
-        return error_answer(exchange.head, error, exchange.request_id)
+        pages = self._error_pages(exchange)
+        return error_answer(exchange.head, error, exchange.request_id, pages=pages)
+
+    def _error_pages(self, exchange: Exchange) -> ErrorPages:
+        """Return the pages that hold where an exchange has got to."""
+        found = exchange.head.prepared
+        if type(found) is Found and exchange.route:
+            return found.route.error_pages
+        program = self.live.program
+        site = program.sites.find(exchange.head.host) if exchange.site else None
+        return program.error_pages if site is None else site.error_pages
 
     def leave(self, exchange: Exchange, now: float) -> None:
         """The client left before its answer was whole: stop what is done for it."""

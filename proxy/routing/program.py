@@ -3,6 +3,7 @@
 import ipaddress
 from dataclasses import dataclass
 
+from proxy.exchange.error_pages import NO_PAGES, ErrorPages
 from proxy.message.edit import NO_EDIT, FieldEdit
 from proxy.routing.route import Endpoint, Limits, LogPlan, Timeouts, TlsPlan
 from proxy.routing.sites import Site, SiteTable
@@ -24,6 +25,7 @@ class Program:
         drain_timeout: Seconds that a stop lets running requests finish.
         edit: For answers for which no site is known, over TLS or not. It never adds
             Strict-Transport-Security: nobody knows which host that would bind.
+        error_pages: For errors for which no site is known.
     """
 
     endpoints: tuple[Endpoint, ...]
@@ -37,6 +39,7 @@ class Program:
     proxy_protocol: bool = False
     drain_timeout: float = 30.0
     edit: FieldEdit = NO_EDIT
+    error_pages: ErrorPages = NO_PAGES
 
     def all_sites(self) -> tuple[Site, ...]:
         """Return every site once."""

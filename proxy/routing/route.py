@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from proxy.exchange.error_pages import NO_PAGES, ErrorPages
 from proxy.exchange.exchange import Exchange
 from proxy.message.edit import NO_EDIT, FieldEdit
 from proxy.policy.part import Encode, Gate, Shape
@@ -49,6 +50,7 @@ class Route:
         body_limit: Bytes; 0 for none.
         shapes: Applied one after the other to the head that the handler answers with.
         encode: Decides then whether the body is encoded; None where nothing ever is.
+        error_pages: For errors of its requests.
         serve: Takes an exchange that passed the gates. Filled in by `net` when the program goes
             live in a worker.
     """
@@ -63,6 +65,7 @@ class Route:
     body_limit: int = 0
     shapes: tuple[Shape, ...] = ()
     encode: Encode | None = None
+    error_pages: ErrorPages = NO_PAGES
     action: str = ""
     serve: Callable[[Exchange], None] | None = None
 

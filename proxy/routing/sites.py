@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from proxy.exchange.error_pages import NO_PAGES, ErrorPages
 from proxy.message.edit import NO_EDIT, FieldEdit
 from proxy.policy.part import Gate
 from proxy.routing.table import RouteTable
@@ -18,6 +19,7 @@ class Site:
         edit, edit_plain: For answers given before a route is known (404, 405, redirects).
         hosts: All its names, as written.
         tls: Whether it may be served over TLS.
+        error_pages: For errors before a route is known.
     """
 
     label: str
@@ -27,6 +29,7 @@ class Site:
     edit_plain: FieldEdit = NO_EDIT
     hosts: tuple[str, ...] = ()
     tls: bool = True
+    error_pages: ErrorPages = NO_PAGES
 
 
 class SiteTable:
