@@ -15,6 +15,7 @@ know each other. Every room's docstring is its sign: what lives there, and what 
     upstream       decisions without sockets: balancing, health, pools, retries
     certificates   keys and certificates at rest, the local CA, choice by name
     state          what the workers share in memory
+    files          files at rest: finding one beneath a root, its representation, the cache
     wire           protocol machines, bytes to events and back, without I/O and without time
     exchange       the life of one request: its record, phases, errors, the proxy's own answers
     message        what HTTP means, whatever its version: heads, fields, targets, forwarding
