@@ -26,7 +26,7 @@ key are put out only by each other.
 
 import mmap
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 from weakref import WeakValueDictionary
 
@@ -168,25 +168,31 @@ class BucketTable:
         words[at] = spot.fingerprint
 
     def _find(self, spot: Spot) -> bool:
-        words, fingerprint = self._words, spot.fingerprint
-        for at in range(spot.shelf + 2, spot.shelf + _SHELF_WORDS, 2):
-            if words[at] == fingerprint:
-                spot.at = at
-                return True
-        return False
+        first = spot.shelf + 2
+        try:
+            place = (
+                self._words[first : spot.shelf + _SHELF_WORDS : 2].tolist().index(spot.fingerprint)
+            )
+        except ValueError:
+            return False
+        spot.at = first + 2 * place
+        return True
 
     def _least(self, shelf: int, now: float) -> int:
         """Return the place of a shelf whose bucket is worth least."""
-        words, times = self._words, self._times
-        best, least = shelf + 2, (2, 0.0)
-        for at in range(shelf + 2, shelf + _SHELF_WORDS, 2):
-            full_at = times[at + 1]
-            if full_at <= now:
-                return at
-            worth = (words[at] & 1, full_at)
-            if worth < least:
-                best, least = at, worth
-        return best
+        times = self._times[shelf + 3 : shelf + _SHELF_WORDS : 2].tolist()
+        least = min(times)
+        place = times.index(least)
+        if least > now:
+            words = self._words[shelf + 2 : shelf + _SHELF_WORDS : 2].tolist()
+            both = list(zip(words, times, strict=True))
+            place = both.index(min(both, key=_worth))
+        return shelf + 2 + 2 * place
+
+
+def _worth(place: tuple[int, float]) -> tuple[int, float]:
+    fingerprint, full_at = place
+    return fingerprint & 1, full_at
 
 
 class Buckets:
@@ -213,10 +219,6 @@ class Buckets:
                     self._known.clear()
                 self._known[key] = spot
         return spot
-
-    def refuses(self, ahead: float) -> bool:
-        """Tell whether a request comes too soon when its bucket is full in `ahead` seconds."""
-        return ahead > self.allowance + _TOLERANCE
 
     def refused(self, ahead: float) -> Decision:
         """Count a request that comes too soon."""
@@ -276,15 +278,24 @@ class SoleMeter:
 
 
 class Judged:
-    """What one of several quotas says."""
+    """A bucket that a request is asked about, and what it says."""
 
     __slots__ = ("ahead", "buckets", "refuses", "spot")
 
-    def __init__(self, buckets: Buckets, spot: Spot, now: float) -> None:
+    def __init__(self, buckets: Buckets, spot: Spot) -> None:
         self.buckets = buckets
         self.spot = spot
-        self.ahead = max(0.0, buckets.table.full_at(spot, now, buckets.allowance) - now)
-        self.refuses = buckets.refuses(self.ahead)
+        self.ahead = 0.0
+        self.refuses = False
+
+    def judge(self, now: float) -> bool:
+        """Tell whether the bucket is empty. For who holds its lock."""
+        buckets = self.buckets
+        full_at = buckets.table.full_at(self.spot, now, buckets.allowance)
+        if full_at > now:
+            self.ahead = full_at - now
+            self.refuses = self.ahead > buckets.allowance + _TOLERANCE
+        return self.refuses
 
 
 class BucketMeter:
@@ -298,26 +309,29 @@ class BucketMeter:
     def ask(self, keys: Sequence[bytes | None], now: float) -> Decision:
         """See `Meter`."""
         asked = [
-            (buckets, buckets.spot(key))
+            Judged(buckets, buckets.spot(key))
             for buckets, key in zip(self._all, keys, strict=True)
             if key is not None
         ]
-        held = _taken({spot.rank: spot.lock for _, spot in asked})
+        held = _taken(asked)
+        passes = True
         try:
-            judged = [Judged(buckets, spot, now) for buckets, spot in asked]
-            refusing = [one for one in judged if one.refuses and not one.buckets.quota.dry_run]
-            for one in () if refusing else judged:
+            for one in asked:
+                if one.judge(now) and not one.buckets.quota.dry_run:
+                    passes = False
+            for one in asked if passes else ():
                 if not one.refuses:
                     buckets = one.buckets
                     buckets.table.charge(one.spot, now, now + one.ahead + buckets.interval)
         finally:
             for lock in held:
                 lock.give()
-        return _decided(judged, refusing)
+        return _admitted(asked) if passes else _refused(asked)
 
 
-def _taken(wanted: Mapping[int, Lock]) -> list[Lock]:
-    """Take locks in ascending order; return those that are held now."""
+def _taken(asked: Sequence[Judged]) -> list[Lock]:
+    """Take the locks of all spots in ascending order; return those that are held now."""
+    wanted = {one.spot.rank: one.spot.lock for one in asked}
     held = []
     for rank in sorted(wanted):
         lock = wanted[rank]
@@ -327,18 +341,20 @@ def _taken(wanted: Mapping[int, Lock]) -> list[Lock]:
     return held
 
 
-def _decided(judged: list[Judged], refusing: list[Judged]) -> Decision:
-    """Return what several quotas say together: a refusal, else the longest delay, else a dry run.
+def _refused(asked: Sequence[Judged]) -> Decision:
+    """Return the refusal of the bucket that stays empty longest; it alone counts the request."""
+    refusing = [one for one in asked if one.refuses and not one.buckets.quota.dry_run]
+    worst = max(refusing, key=lambda one: one.ahead - one.buckets.allowance)
+    return worst.buckets.refused(worst.ahead)
 
-    A request that is refused is counted by one quota alone, that which refuses longest.
-    """
-    if refusing:
-        worst = max(refusing, key=lambda one: one.ahead - one.buckets.allowance)
-        return worst.buckets.refused(worst.ahead)
+
+def _admitted(asked: Sequence[Judged]) -> Decision:
+    """Return the longest delay, else what a dry run has to say."""
     found = PASSED
-    for one in judged:
-        said = one.buckets.refused if one.refuses else one.buckets.admitted
-        decision = said(one.ahead)
-        if (_WEIGHT[decision.status], decision.delay) > (_WEIGHT[found.status], found.delay):
-            found = decision
+    for one in asked:
+        if one.ahead:
+            said = one.buckets.refused if one.refuses else one.buckets.admitted
+            decision = said(one.ahead)
+            if (_WEIGHT[decision.status], decision.delay) > (_WEIGHT[found.status], found.delay):
+                found = decision
     return found

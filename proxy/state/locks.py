@@ -36,15 +36,13 @@ _PROCESS_SHARED = _ROBUST = 1
 
 
 class Lock(Protocol):
-    """One lock. A process takes it once at a time, and gives back what it holds soon.
+    """One lock. A process takes it once at a time, and gives back what it holds soon."""
 
-    Attributes:
-        take: Tries to take it and returns at once: 0 if it is held now, else what `settle` wants.
-        give: Gives it back. Only for who holds it.
-    """
+    def take(self) -> int:
+        """Try to take it, and return at once: 0 if it is held now, else what `settle` wants."""
 
-    take: Callable[[], int]
-    give: Callable[[], object]
+    def give(self) -> object:
+        """Give it back. Only for who holds it."""
 
     def settle(self, code: int) -> bool:
         """Take it in spite of what `take` returned, having waited perhaps. False if that failed."""

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from proxy.state.buckets import BucketTable
 from proxy.state.connections import Admission
+from proxy.state.rate_store import Quota
 from proxy.state.shared import SharedState, WorkerShare
 
 CHILDREN: list[int] = []
@@ -128,3 +130,22 @@ def test_many_deaths_leave_nothing_behind() -> None:
     assert shared.totals()["requests"] == 20_000
     assert shared.worker(0).connections.total() == 0
     assert not any(shared._connection_rows[0])
+
+
+def test_workers_have_the_buckets_that_were_made_before_them() -> None:
+    buckets = BucketTable.create()
+    shared = SharedState.create(2, buckets)
+    assert shared.buckets is buckets
+    meter = buckets.meter([Quota("login", 5, 60.0, 3)])
+
+    def drain(share: WorkerShare) -> None:
+        said = [share.buckets.meter([Quota("login", 5, 60.0, 3)]).ask((b"key",), 0.0)] + [
+            meter.ask((b"key",), 0.0) for _ in range(5)
+        ]
+        assert [one.status for one in said] == ["PASSED"] * 4 + ["REJECTED"] * 2
+        share.counters.publish()
+
+    fork(shared, 1, drain)
+    assert meter.ask((b"key",), 0.0).status == "REJECTED"
+    assert [row["requests_limited"] for row in shared.per_worker()] == [0, 2]
+    assert SharedState.create(1).buckets is not buckets
