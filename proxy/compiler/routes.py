@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from proxy.compiler.chain import Chain, Chains
 from proxy.compiler.error_pages import compile_error_pages
+from proxy.compiler.files import files_plan
 from proxy.compiler.policies import policy_parts
 from proxy.compiler.pools import pool_name
 from proxy.compiler.sources import Scope, Sources
@@ -86,6 +87,7 @@ class RouteCompiler:
             headers=tuple((name.lower(), value) for name, value in route.headers.items()),
             gates=chain.gates,
             proxy=self._proxy(route, chain, host),
+            files=files_plan(route),
             edit=chain.edit,
             edit_plain=chain.edit_plain,
             body_limit=limit,
@@ -168,4 +170,6 @@ def _action(route: RouteSettings) -> str:
         return f"redirect {route.redirect.status} {route.redirect.to}"
     if route.respond is not None:
         return f"respond {route.respond.status}"
+    if route.files is not None:
+        return f"files {route.files.root}"
     return f"proxy {pool_name(route)}"

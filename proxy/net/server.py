@@ -229,6 +229,7 @@ class WorkerServer:
             channel.abort()
         _retire(self._pools, keep={})
         self._service.workshop.close()
+        self._service.files.close()
         self._resolver.close()
         for channel in tuple(self._upstream_channels):
             channel.abort()

@@ -23,6 +23,8 @@ from proxy.message.forwarding import TrustedPeers, believe
 from proxy.message.head import HeadLimits, RequestHead, ResponseHead
 from proxy.message.status import CLIENT_GONE
 from proxy.net import relay
+from proxy.net.file_desk import FileDesk
+from proxy.net.file_handler import FileHandler
 from proxy.net.hop import LiveHop
 from proxy.net.pool import LivePool
 from proxy.net.shaping import shaping
@@ -63,6 +65,8 @@ class LiveProgram:
                     hop = LiveHop(pool, route.proxy, service.fail, service.counters, budget)
                     hop.shaping = shaping(route.shapes, route.encode)
                     route.serve = partial(relay.begin, hop)
+                elif route.files is not None:
+                    route.serve = FileHandler(route, route.files, service, site.routes).serve
 
 
 class Found:
@@ -97,6 +101,7 @@ class Service:
         draining: True while the worker lets its clients finish.
         date_line: The Date field of this second.
         workshop: Where gates have things computed.
+        files: What those who serve files share.
     """
 
     __slots__ = (
@@ -110,6 +115,7 @@ class Service:
         "counters",
         "date_line",
         "draining",
+        "files",
         "live",
         "timeouts",
         "workshop",
@@ -140,6 +146,7 @@ class Service:
         self.date_line = b""
         self.timeouts = Timeouts()
         self.workshop = Workshop()
+        self.files = FileDesk()
         self.tick()
 
     def use(self, live: LiveProgram, formatter: Formatter | None) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from proxy.exchange.error_pages import NO_PAGES, ErrorPages
 from proxy.exchange.exchange import Exchange
+from proxy.files.plan import FilesPlan
 from proxy.message.edit import NO_EDIT, FieldEdit
 from proxy.policy.part import Encode, Gate, Shape
 
@@ -44,7 +45,8 @@ class Route:
         methods: The methods it takes, or None for all.
         headers: Lower-case name and value that the request must carry, all of them.
         gates: Run in the order of `policy.order`; the first answer wins.
-        proxy: The hop, or None where a gate always answers.
+        proxy: The hop, or None where files are served, or a gate always answers.
+        files: What is served from disk, or None.
         edit, edit_plain: Response header edits over https and over http (RFC 6797, 7.2: no
             Strict-Transport-Security over http).
         body_limit: Bytes; 0 for none.
@@ -60,6 +62,7 @@ class Route:
     headers: tuple[tuple[str, str], ...] = ()
     gates: tuple[Gate, ...] = ()
     proxy: ProxyPlan | None = None
+    files: FilesPlan | None = None
     edit: FieldEdit = NO_EDIT
     edit_plain: FieldEdit = NO_EDIT
     body_limit: int = 0
