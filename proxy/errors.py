@@ -70,10 +70,10 @@ class InterceptedError(ProxyError):
     """An error answer of the upstream's own, in whose place the client gets a page of ours.
 
     Nothing failed: the upstream does not count as failing, and no log but that of accesses has
-    anything to say of it.
+    anything to say of it. So it is nobody's fault but that of whoever asked.
     """
 
     def __init__(self, status: int, fields: bytes) -> None:
         """Take the answer's status, and those of its fields that stay, as a field block."""
-        super().__init__(status, Fault.UPSTREAM, f"the upstream answered {status}")
+        super().__init__(status, Fault.CLIENT, f"the upstream answered {status}")
         self.fields = fields

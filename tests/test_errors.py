@@ -17,7 +17,7 @@ from proxy.errors import (
         (BadRequestError("too long", status=414), 414, Fault.CLIENT),
         (BadResponseError("cut short"), 502, Fault.UPSTREAM),
         (UpstreamError(504, "silent"), 504, Fault.UPSTREAM),
-        (InterceptedError(403, b""), 403, Fault.UPSTREAM),
+        (InterceptedError(503, b""), 503, Fault.CLIENT),
         (ProxyError(500, Fault.PROXY, "a bug"), 500, Fault.PROXY),
     ],
 )
