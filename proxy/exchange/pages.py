@@ -85,7 +85,7 @@ def error_answer(
     intercepted = isinstance(error, InterceptedError)  # whose fields tell all that is known
     body, fields = _page(head, error, request_id, pages)
     fields += "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"
-    if status == 405 and not intercepted:
+    if status == 405 and not intercepted and b"Allow:" not in error.fields:
         fields += f"Allow: {', '.join(sorted(allow))}\r\n"
     if retry_after > 0:
         fields += f"Retry-After: {math.ceil(retry_after)}\r\n"
