@@ -29,6 +29,7 @@ sites:
       - {path: /again/, proxy: app, cache: no-cache}
       - {path: /mine/, proxy: app, cache: 30d, response_headers: {Cache-Control: "max-age=1"}}
       - {path: /absent/, proxy: absent, cache: 30d}
+      - {path: /files/, files: "${STATIC}", cache: {age: 1y, immutable: on}}
 """
 MONTH = 30 * 86400
 
@@ -43,7 +44,10 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProxy]:
     command = ["uvicorn", "tests.journeys.apps.saying:application", "--port", "{port}"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STATIC", str(static))
-        with serving(command, folder) as app, proxying(CONFIG, folder, APP=app.port) as running:
+        with (
+            serving(command, folder) as app,
+            proxying(CONFIG, folder, APP=app.port, STATIC=str(static)) as running,
+        ):
             yield running
 
 
@@ -143,18 +147,27 @@ def test_an_error_of_the_proxys_own_is_not_kept(proxy: RunningProxy) -> None:
         ("jquery-3.7.1.min.js", "max-age=31536000"),
     ],
 )
-def test_files_that_an_application_serves(proxy: RunningProxy, name: str, expected: str) -> None:
-    done = curl(proxy, f"/static/{name}?v=1")
+@pytest.mark.parametrize("route", ["/static/", "/files/"])
+def test_files_of_an_application_and_files_of_ours(
+    proxy: RunningProxy, name: str, expected: str, route: str
+) -> None:
+    done = curl(proxy, f"{route}{name}?v=1")
     assert done.body.startswith(f"/* {name} */".encode())
     assert field(done.head, "cache-control") == expected
     etag = field(done.head, "etag")
-    again = curl(proxy, f"/static/{name}", "-H", f"If-None-Match: {etag}")
+    again = curl(proxy, f"{route}{name}", "-H", f"If-None-Match: {etag}")
     assert again.head.startswith("HTTP/1.1 304 ")
     assert field(again.head, "cache-control") == expected, "RFC 9110, 15.4.5"
-    part = curl(proxy, f"/static/{name}", "--range", "3-5")
+    part = curl(proxy, f"{route}{name}", "--range", "3-5")
     assert part.head.startswith("HTTP/1.1 206 ")
     assert part.body == name[:3].encode()
     assert field(part.head, "cache-control") == expected
+
+
+def test_a_file_that_is_missing_is_not_kept_as_missing(proxy: RunningProxy) -> None:
+    done = curl(proxy, "/files/main.3f2a1b9c.js")
+    assert done.head.startswith("HTTP/1.1 404 ")
+    assert field(done.head, "cache-control") == "no-store"
 
 
 @pytest.mark.parametrize("status", [200, 302, 404, 500])
