@@ -22,6 +22,7 @@ from proxy.observe.log_variables import (
     FormatError,
     Variable,
     error_text,
+    user_text,
     variable,
 )
 
@@ -47,7 +48,7 @@ def _combined() -> Renderer:
 
     def render(exchange: Exchange, _duration: float, stamp: str) -> str:
         head = exchange.head
-        start = f"{exchange.address or '-'} - - [{stamp[LOCAL]}] "
+        start = f"{exchange.address or '-'} - {user_text(exchange.user) or '-'} [{stamp[LOCAL]}] "
         request = f"{head.method} {head.target} {head.version}" if head.method else "-"
         if not is_plain(start + request):
             start, request = escape(start), escape(request)
@@ -80,10 +81,16 @@ def _json() -> Renderer:
             f'"site":{quote(exchange.site)},"referer":{referer},"user_agent":{agent},'
             f'"tls_version":"{client.tls_version}","tls_cipher":"{client.tls_cipher}",'
             f'"error":{quote(error_text(exchange.error))},'
-            f'"phase":"{PHASE_NAMES[exchange.phase]}"}}'
+            f'"phase":"{PHASE_NAMES[exchange.phase]}"{_gates(exchange)}}}'
         )
 
     return render
+
+
+def _gates(exchange: Exchange) -> str:
+    """Return the members for what the gates found out, "" where there is nothing."""
+    user = f',"user":{quote(exchange.user)}' if exchange.user else ""
+    return f'{user},"limit_req_status":"{exchange.limited}"' if exchange.limited else user
 
 
 def _json_seconds(value: float) -> str:

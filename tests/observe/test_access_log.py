@@ -38,6 +38,32 @@ def test_combined_is_that_of_nginx() -> None:
     )
 
 
+def test_a_user_is_told_in_one_word() -> None:
+    exchange = request()
+    for user, told in (
+        ("alice", "alice"),
+        ("al ice", "al%20ice"),
+        ('a" 1', "a\\x22%201"),
+        ("a\n- - [", "a\\x0A-%20-%20["),
+    ):
+        exchange.user = user
+        start = f'192.0.2.1 - {told} [10/Oct/2027:15:55:36 +0200] "GET / HTTP/1.1" 200 612'
+        assert combined(exchange, 0.1, STAMP).startswith(start)
+        assert combined(exchange, 0.1, STAMP) == by_variables(exchange, 0.1, STAMP)
+
+
+def test_json_tells_what_gates_found_where_they_found_anything() -> None:
+    exchange = request()
+    assert {"user", "limit_req_status"}.isdisjoint(json.loads(as_json(exchange, 0.1, STAMP)))
+    exchange.user, exchange.limited = 'al "ice', "REJECTED_DRY_RUN"
+    told = json.loads(as_json(exchange, 0.1, STAMP))
+    assert (told["user"], told["limit_req_status"]) == ('al "ice', "REJECTED_DRY_RUN")
+    exchange.user = ""
+    told = json.loads(as_json(exchange, 0.1, STAMP))
+    assert "user" not in told
+    assert told["limit_req_status"] == "REJECTED_DRY_RUN"
+
+
 def test_what_there_is_not_is_a_dash() -> None:
     exchange = request(address="")
     exchange.head.method = ""

@@ -25,6 +25,7 @@ def served() -> Exchange:
     exchange.upstream = "http://app:8000"
     exchange.connect_time = 0.0012
     exchange.response_time = 0.25
+    exchange.user, exchange.limited = "alice l.", "DELAYED"
     exchange.received, exchange.sent, exchange.status, exchange.tries = 3, 1234, 200, 2
     exchange.site, exchange.route, exchange.phase = "a.test", "/api/", Phase.FINISHED
     head, client = exchange.head, exchange.client
@@ -40,7 +41,8 @@ EXPECTED = {
     "remote_addr": "198.51.100.7",
     "remote_addr_masked": "198.51.100.0",
     "remote_port": "50000",
-    "remote_user": "",
+    "remote_user": "alice%20l.",
+    "limit_req_status": "DELAYED",
     "realip_remote_addr": "192.0.2.1",
     "time_local": "10/Oct/2027:15:55:36 +0200",
     "time_iso8601": "2027-10-10T15:55:36+02:00",
