@@ -20,6 +20,7 @@ from proxy.net.request_body import RequestBody
 from proxy.net.spool import BudgetError, SpoolError
 from proxy.net.tunnel import Tunnel
 from proxy.net.upstream_stream import UpstreamStream
+from proxy.policy.compression import OF_OTHER_BYTES
 from proxy.policy.part import Encoder
 from proxy.upstream.buffering import keeps_request
 from proxy.upstream.peer import Peer
@@ -254,7 +255,9 @@ class Relay:
     def answer_turn(self) -> None:
         """Put on the wire what one read brought."""
         if self._encoder is not None and self._flushes:
-            self._pass(self._encoder.flush())
+            tail = self._encoder.flush()
+            if tail:
+                self._pass(tail)
         self.exchange.stream.flush()
 
     def answer_end(self, trailers: bytes) -> None:
@@ -263,6 +266,7 @@ class Relay:
         if self._encoder is not None:
             self._pass(self._encoder.finish())
             self._encoder = None
+            trailers = OF_OTHER_BYTES.apply(trailers)
         self._trailers = trailers
         self._answer_ended = True
         if self._backlog is None:

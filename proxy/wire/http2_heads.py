@@ -59,7 +59,7 @@ class HeadReader:
             return head
         fields = self.fields(section)
         # A section may also begin with a new size of the table (RFC 7541, 6.3).
-        changed = self._table.changes != self._changes or section[0] & 0xE0 == 0x20
+        changed = self._table.changes != self._changes or (section and section[0] & 0xE0 == 0x20)
         if changed:
             self._changes = self._table.changes
             self.forget()
