@@ -13,6 +13,13 @@ from proxy.cli.table import duration, table
 
 Json = Mapping[str, Any]
 
+_HITS = {
+    "refused": "requests_limited",
+    "delayed": "requests_delayed",
+    "dry_run": "limits_dry_run",
+}
+"""What rate limits do, with the name of its total."""
+
 
 @click.command(name="status")
 @config_option
@@ -45,6 +52,7 @@ def shown(status: Json) -> str:
         head,
         _workers(status["workers"]),
         _upstreams(status["workers"]),
+        _rate_limits(status["workers"], status.get("totals", {})),
         _certificates(status.get("certificates", [])),
     ]
     return "\n\n".join(filter(None, blocks))
@@ -87,6 +95,28 @@ def _upstreams(workers: list[Json]) -> str:
         for key, views in seen.items()
     ]
     return table(rows) if seen else ""
+
+
+def _rate_limits(workers: list[Json], totals: Json) -> str:
+    """Return what each rate limit did in the workers there are, and all did since the start.
+
+    Limits that did nothing are left out.
+    """
+    hits: dict[str, dict[str, int]] = {}
+    for worker in workers:
+        for name, counts in worker["figures"].get("rate_limits", {}).items():
+            sums = hits.setdefault(name, dict.fromkeys(_HITS, 0))
+            for kind in _HITS:
+                sums[kind] += counts[kind]
+    rows = [
+        (name, *(str(sums[kind]) for kind in _HITS))
+        for name, sums in sorted(hits.items())
+        if any(sums.values())
+    ]
+    ever = [totals.get(figure, 0) for figure in _HITS.values()]
+    if any(ever):
+        rows.append(("(all, since the start)", *map(str, ever)))
+    return table([("rate limit", "refused", "delayed", "in dry runs"), *rows]) if rows else ""
 
 
 def _health(views: list[Json]) -> str:

@@ -54,6 +54,24 @@ def test_a_status_is_shown_for_people() -> None:
     assert "(default site)  damaged" in text
 
 
+def test_rate_limits_are_summed_over_the_workers() -> None:
+    def worker(refused: int, delayed: int) -> dict[str, object]:
+        limits = {
+            "login": {"refused": refused, "delayed": delayed, "dry_run": 0},
+            "idle": {"refused": 0, "delayed": 0, "dry_run": 0},
+        }
+        figures = {"connections": 0, "requests": 0, "rate_limits": limits}
+        return {**STATUS["workers"][0], "figures": figures}  # type: ignore[index]  # the literal above
+
+    totals = {"requests_limited": 30, "requests_delayed": 4, "limits_dry_run": 5}
+    text = shown({**STATUS, "workers": [worker(7, 1), worker(8, 2)], "totals": totals})
+    assert "rate limit" in text
+    assert cells(text, "login") == ["login", "15", "3", "0"]
+    assert cells(text, "(all,")[-3:] == ["30", "4", "5"]
+    assert "idle" not in text
+    assert "rate limit" not in shown({**STATUS, "workers": [worker(0, 0)], "totals": {}})
+
+
 def test_a_worker_that_did_not_answer_is_shown_without_figures() -> None:
     silent = {**STATUS, "workers": [{**STATUS["workers"][0], "figures": {}}], "certificates": []}  # type: ignore[index]  # the literal above
     text = shown(silent)
