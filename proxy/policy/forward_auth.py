@@ -6,6 +6,13 @@ in different fields what is asked about, and all of those are sent: X-Forwarded-
 (Traefik, Caddy), X-Original-Method and -URL (what everybody configures for nginx), beside the
 forwarding fields that every request gets. What a client sends by these names is never passed on.
 
+What the server says no with goes to the client: its status, fields and page, so that a browser is
+led to log in. What is neither yes nor no (5xx, 304, none at all) is an error of ours and lets
+nobody in.
+
+A server that is itself reached through this proxy needs a route that asks nobody; else every
+question leads to another one, until the first one's time is up.
+
 Left out are fields about the body that is not sent, and conditions and ranges, which are about the
 representation asked for: a 304 or a 206 would say nothing of whether the client may have it. nginx,
 Traefik and Caddy leave them in.
