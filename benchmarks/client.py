@@ -4,14 +4,39 @@ import http.client
 import socket
 import ssl
 import time
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks import bodies
 from benchmarks.running import DidNotStartError, Running
 from benchmarks.stage import HOST, SECURITY_HEADERS
+
+_GZIP = 16 + zlib.MAX_WBITS
 
 
 class WrongAnswerError(Exception):
     """A server does not do the same work as the others: status, length or a header is not right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    tls: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What is asked for and must come: `headers`, and a body that is encoded with gzip or not."""
+
+    path: str = "/small"
+    gzip: bool = False
+    headers: Mapping[str, str] = field(default_factory=lambda: SECURITY_HEADERS)
 
 
 def tls_context(certificate: Path) -> ssl.SSLContext:
@@ -33,32 +58,36 @@ def connect(port: int, context: ssl.SSLContext, timeout: float = 10.0) -> ssl.SS
         raise
 
 
-def ask(port: int, path: str, context: ssl.SSLContext) -> tuple[int, dict[str, str], int, str]:
-    """GET `path`; return status, headers by lower-case name, length of the body, TLS version."""
+def ask(port: int, path: str, context: ssl.SSLContext, fields: str = "") -> Reply:
+    """GET `path` with further header fields, each of which ends its line."""
     with connect(port, context) as tls:
-        tls.sendall(
-            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode("ascii")
-        )
+        request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{fields}\r\n"
+        tls.sendall(request.encode("ascii"))
         answer = http.client.HTTPResponse(tls, method="GET")
         answer.begin()
         body = answer.read()
         headers = {name.lower(): value for name, value in answer.getheaders()}
-        return answer.status, headers, len(body), tls.version() or "none"
+        return Reply(answer.status, headers, body, tls.version() or "none")
 
 
-def check(port: int, path: str, length: int, context: ssl.SSLContext) -> None:
-    """See that a server answers with the right body and all seven headers, over TLS 1.3.
+def check(port: int, expected: Expected, context: ssl.SSLContext) -> None:
+    """See that a server answers with the right body and headers, over TLS 1.3.
 
     Raises:
         WrongAnswerError: it does not; a figure taken from it would compare different work.
     """
-    status, headers, received, version = ask(port, path, context)
-    expected = {name.lower(): value for name, value in SECURITY_HEADERS.items()}
-    wrong = [name for name, value in expected.items() if headers.get(name) != value]
-    if (status, received, version) != (200, length, "TLSv1.3") or wrong:
+    reply = ask(port, expected.path, context, "Accept-Encoding: gzip\r\n" * expected.gzip)
+    coding = reply.headers.get("content-encoding", "none")
+    body = zlib.decompress(reply.body, _GZIP) if coding == "gzip" else reply.body
+    length = bodies.length(expected.path)
+    wrong = [
+        name for name, value in expected.headers.items() if reply.headers.get(name.lower()) != value
+    ]
+    said = (reply.status, len(body), coding, reply.tls)
+    if said != (200, length, "gzip" if expected.gzip else "none", "TLSv1.3") or wrong:
         raise WrongAnswerError(
-            f"{path}: status {status}, {received} of {length} bytes, {version}, "
-            f"headers missing or wrong: {', '.join(wrong) or 'none'}"
+            f"{expected.path}: status {reply.status}, {len(body)} of {length} bytes, "
+            f"coding {coding}, {reply.tls}, headers missing or wrong: {', '.join(wrong) or 'none'}"
         )
 
 
@@ -74,7 +103,7 @@ def wait_until_up(server: Running, context: ssl.SSLContext, patience: float = 15
         if server.process.poll() is not None:
             break
         try:
-            status, _, _, _ = ask(server.port, "/small", context)
+            status = ask(server.port, "/small", context).status
         except (OSError, http.client.HTTPException) as error:
             said = str(error)
         else:

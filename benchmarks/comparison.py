@@ -16,13 +16,18 @@ TROUBLES = (DidNotStartError, WrongAnswerError, LoadError, OSError)
 def compare(
     rig: Rig, rows: Sequence[Row], servers: Sequence[Server], tell: Callable[[str], None]
 ) -> list[Cell]:
-    """Run every row on every server; a server in trouble loses that row only."""
+    """Run every row on every server; a server in trouble loses that row only.
+
+    There is no cell for a server that lacks what a row needs.
+    """
     cells = []
     for row in rows:
         tell(row.title)
-        cells.extend(run_row(rig, row, servers))
-        for cell in cells[-len(servers) :]:
+        able = [server for server in servers if not row.work.needs & server.lacks]
+        ran = run_row(rig, row, able)
+        for cell in ran:
             tell(f"  {cell.server:24} {summary(cell)}")
+        cells.extend(ran)
     return cells
 
 

@@ -79,7 +79,7 @@ def record(rig: Rig, row: Row, server: Server, recording: Path) -> None:
     """
     row.work.prepare(rig, server)
     seconds = rig.settings.seconds
-    pids = ",".join(str(pid) for pid in rig.shared(server).pids())
+    pids = ",".join(str(pid) for pid in rig.shared(server, row.work.options).pids())
     command = [
         *("perf", "record", "--freq", "1999", "--pid", pids),
         *("--output", str(recording), "--", "sleep", str(max(1, seconds - 1))),

@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Self
 
 from benchmarks import client
+from benchmarks.bodies import SMALL
 from benchmarks.running import pinned
-from benchmarks.servers.nginx import SMALL
 
 _QUESTION = b"GET /small HTTP/1.1\r\nHost: localhost\r\nUser-Agent: idle\r\n\r\n"
 

@@ -10,6 +10,7 @@ import statistics
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from benchmarks.running import pinned
@@ -37,6 +38,39 @@ _FINISHED = re.compile(r"^finished in ([\d.]+)(us|ms|s),", re.MULTILINE)
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
+class Kind(Enum):
+    """What tells the requests of a load from each other.
+
+    SAME: nothing. HEADERS: cookie, referrer and query. PATHS: the path as well. What differs never
+    repeats, not across runs either.
+    """
+
+    SAME = "same"
+    HEADERS = "headers"
+    PATHS = "paths"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked for: how requests differ, and the only content coding that is taken, if any."""
+
+    kind: Kind = Kind.SAME
+    coding: str = ""
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """Header lines: a browser's, but for the codings."""
+        if not self.coding:
+            return BROWSER_HEADERS
+        return tuple(
+            f"Accept-Encoding: {self.coding}" if line.startswith("Accept-Encoding:") else line
+            for line in BROWSER_HEADERS
+        )
+
+
+THE_SAME = Asked()
+
+
 class LoadError(Exception):
     """A load generator failed; the message holds what it said."""
 
@@ -47,7 +81,7 @@ class Load:
 
     `requests` counts answers, right or wrong; `bad_answers` those of them that were not 2xx or 3xx,
     `broken` the connections that failed and `late` the requests that timed out.
-    Latencies are in milliseconds, 0 where the generator does not measure them.
+    Latencies are in milliseconds, `received` in bytes; 0 where the generator does not tell them.
     """
 
     requests: int
@@ -57,6 +91,7 @@ class Load:
     late: int = 0
     p50_ms: float = 0.0
     p99_ms: float = 0.0
+    received: int = 0
 
     @property
     def errors(self) -> int:
@@ -84,7 +119,12 @@ class Target:
 
 
 def wrk(
-    target: Target, *, seconds: int, connections: int, different: bool = False, timeout: int = 10
+    target: Target,
+    *,
+    seconds: int,
+    connections: int,
+    asked: Asked = THE_SAME,
+    timeout: int = 10,
 ) -> Load:
     """Send as many requests as the server takes over kept-alive connections, for whole seconds.
 
@@ -92,21 +132,26 @@ def wrk(
         LoadError: wrk failed.
     """
     command = wrk_command(
-        target, seconds=seconds, connections=connections, different=different, timeout=timeout
+        target, seconds=seconds, connections=connections, asked=asked, timeout=timeout
     )
     return parse_wrk(run(command, target))
 
 
 def wrk_command(
-    target: Target, *, seconds: int, connections: int, different: bool = False, timeout: int = 10
+    target: Target,
+    *,
+    seconds: int,
+    connections: int,
+    asked: Asked = THE_SAME,
+    timeout: int = 10,
 ) -> list[str]:
     """The command line of `wrk`."""
     return [
         *("wrk", "--threads", "1", "--connections", str(connections)),
         *("--duration", f"{seconds}s", "--timeout", f"{timeout}s"),
         *("--script", str(REQUESTS_LUA), target.url, "--"),
-        *("different" if different else "same", secrets.token_hex(4)),
-        *("Host: localhost", *BROWSER_HEADERS),
+        *(asked.kind.value, secrets.token_hex(4)),
+        *("Host: localhost", *asked.headers),
     ]
 
 
@@ -187,6 +232,7 @@ def parse_wrk(text: str) -> Load:
                 late=values["timeout"],
                 p50_ms=values["p50_us"] / 1e3,
                 p99_ms=values["p99_us"] / 1e3,
+                received=values["bytes"],
             )
     raise LoadError(f"wrk printed no result: {text!r}")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from benchmarks import client
+from benchmarks import bodies, client
 from benchmarks.load import Target
 from benchmarks.running import Running
 from benchmarks.servers import nginx
@@ -50,8 +50,9 @@ class Rig:
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmarks-")))
         folder.chmod(0o755)  # a proxy that drops its privileges must still reach its own files
         self._parts = 0
-        self._shared: dict[str, Running] = {}
+        self._shared: dict[tuple[str, Options], Running] = {}
         cores = split_cores()
+        bodies.write(folder, bodies.STATIC)
         certificate, key = make_certificate(folder)
         self._origin = nginx.start_origin(folder / "origin", free_port(), cores.others)
         self._stack.callback(self._origin.stop)
@@ -86,17 +87,20 @@ class Rig:
         folder = stage.folder / f"{self._parts:02d}-{server.name.replace(' ', '-')}"
         return Part(stage, folder, free_port(), workers, cores or stage.cores.proxy, options)
 
-    def shared(self, server: Server) -> Running:
-        """The server's instance that most rows use: one worker, pinned; started at first use.
+    def shared(self, server: Server, options: Options = DEFAULT_OPTIONS) -> Running:
+        """The server's instance that rows with these options use; started at first use.
+
+        It has one worker, which is pinned.
 
         Raises:
             DidNotStartError: it did not start.
         """
-        if server.name not in self._shared:
-            running = server.start(self.part(server))
+        key = (server.name, options)
+        if key not in self._shared:
+            running = server.start(self.part(server, options=options))
             self._stack.callback(running.stop)
-            self._shared[server.name] = running
-        return self._shared[server.name]
+            self._shared[key] = running
+        return self._shared[key]
 
     @contextlib.contextmanager
     def fresh(self, server: Server, part: Part) -> Iterator[Running]:

@@ -1,11 +1,12 @@
 """The rows of the comparison, as a table: what a later feature wants measured, it adds here.
 
-Rows that wait for their feature: gzip (10 KB and 100 KB of JSON), files (10 KB and 200 KB), HTTP/2
-(100 bytes, 10 KB, 1 MB), a rate limit that is checked on every request.
+Rows that wait for their feature: HTTP/2 (100 bytes, 10 KB, 1 MB).
 """
 
 from dataclasses import dataclass
 
+from benchmarks.load import Kind
+from benchmarks.stage import Policies
 from benchmarks.work import (
     HalfLoad,
     Handshakes,
@@ -36,17 +37,56 @@ class Row:
 
 
 ROWS = (
+    Row("bare", "HTTP/1.1, 100 bytes, no policy", CPU, Requests(policies=Policies.NONE)),
     Row("small", "HTTP/1.1, 100-byte answer", CPU, Requests(), first=0.70, aim=1.00),
     Row(
         "different",
         "the same, every request's headers different",
         CPU,
-        Requests(different=True),
+        Requests(kind=Kind.HEADERS),
+        first=0.55,
+        aim=0.80,
+    ),
+    Row(
+        "every",
+        "HTTP/1.1, 100-byte answer, every policy",
+        CPU,
+        Requests(policies=Policies.EVERY),
+        first=0.70,
+        aim=1.00,
+    ),
+    Row(
+        "every-different",
+        "the same, every request's headers and path different",
+        CPU,
+        Requests(kind=Kind.PATHS, policies=Policies.EVERY),
         first=0.55,
         aim=0.80,
     ),
     Row("10k", "10 KB answer", CPU, Requests("/10k"), first=0.75, aim=1.00),
     Row("1m", "1 MB answer", CPU, Requests("/1m", connections=16), first=1.05, aim=1.25),
+    *(
+        Row(
+            f"gzip{size}k",
+            f"{size} KB of JSON with gzip",
+            CPU,
+            Requests(f"/json/{size}k.json", gzip=True),
+            first=first,
+            aim=aim,
+        )
+        for size, first, aim in ((10, 1.2, 1.5), (100, 1.5, 2.5))
+    ),
+    *(
+        Row(
+            f"static{size}k",
+            f"static file, {size} KB",
+            CPU,
+            Requests(f"/static/{size}k.webp"),
+            first=first,
+            aim=1.1,
+        )
+        for size, first in ((10, 0.8), (200, 0.9))
+    ),
     Row("handshake", "full TLS handshake + one request", CPU, Handshakes(), first=0.90, aim=1.00),
     Row("idle", "memory per idle TLS connection", "KB", IdleConnections()),
     Row("half", "99th percentile of latency at half load", "ms", HalfLoad()),

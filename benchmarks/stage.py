@@ -4,6 +4,7 @@ import datetime as dt
 import os
 import socket
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from cryptography import x509
@@ -21,6 +22,25 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer-when-downgrade",
     "Permissions-Policy": "geolocation=()",
 }
+JSON = "/json/"
+"""Beneath this path answers are compressed, with gzip."""
+STATIC = "/static/"
+"""What is beneath this path is in a folder of the stage."""
+RATE = 1_000_000
+BURST = 10_000
+
+
+class Policies(Enum):
+    """How much a server does with a request beside passing it on with forwarded headers.
+
+    NONE: nothing. USUAL: it sets the security headers and writes an access log, as all rows have
+    it that say nothing else. EVERY: beside that it checks a rate limit by client and compresses
+    what is worth it (1,000 bytes, or what the server has as its least size).
+    """
+
+    NONE = "none"
+    USUAL = "usual"
+    EVERY = "every"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +66,11 @@ class Stage:
     origin_port: int
     cores: Cores
 
+    @property
+    def static(self) -> Path:
+        """The folder of what the servers themselves serve."""
+        return self.folder / "static"
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -54,12 +79,18 @@ class Options:
     `keep_alive`: how long an idle client connection is kept. `hold`: how long a request waits for
     an upstream that refuses connections, where the server knows such a thing.
     `body`: the largest request body. `generation`: sent as X-Generation, so that a reload shows.
+    `files`: serve the stage's folder of static files.
+    `rate`: requests a second of one client, and `burst` those beyond, before EVERY refuses any.
     """
 
     keep_alive: int = 75
     hold: int = 0
     body: int = 100 << 20
     generation: int = 0
+    policies: Policies = Policies.USUAL
+    files: bool = False
+    rate: int = RATE
+    burst: int = BURST
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +108,8 @@ class Part:
 def response_headers(options: Options) -> dict[str, str]:
     """The headers that a server adds to every answer."""
     generation = {"X-Generation": str(options.generation)} if options.generation else {}
-    return {**SECURITY_HEADERS, **generation}
+    security = {} if options.policies is Policies.NONE else SECURITY_HEADERS
+    return {**security, **generation}
 
 
 def split_cores() -> Cores:

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks import client, load, processes
+from benchmarks.client import Expected
 from benchmarks.figures import Sample
 from benchmarks.idle_clients import IdleClients
-from benchmarks.load import Load
-from benchmarks.rig import Rig
+from benchmarks.load import Asked, Kind, Load
+from benchmarks.rig import DEFAULT_OPTIONS, Rig
 from benchmarks.running import Running, pause
-from benchmarks.servers.nginx import FILES, SMALL
-from benchmarks.servers.server import Server
-from benchmarks.stage import Options
+from benchmarks.servers.server import Feature, Server
+from benchmarks.stage import SECURITY_HEADERS, STATIC, Options, Policies
 
 SETTLE = 0.2  # seconds after a load for buffered log lines to be written, and so to be counted
 
@@ -22,33 +22,61 @@ class Work(ABC):
 
     most_rounds: int = 99
 
+    @property
+    def options(self) -> Options:
+        """Which of a server's instances is put to it."""
+        return DEFAULT_OPTIONS
+
+    @property
+    def needs(self) -> frozenset[Feature]:
+        """What a server must have for it, which not every one has."""
+        return frozenset()
+
     @abstractmethod
     def sample(self, rig: Rig, server: Server) -> Sample:
         """Put the server to the work once."""
 
     def prepare(self, rig: Rig, server: Server) -> None:
         """Before the first round: see that the server answers rightly, and warm it up."""
-        client.check(rig.shared(server).port, "/small", SMALL, rig.context)
+        client.check(rig.shared(server).port, Expected(), rig.context)
 
 
 @dataclass(frozen=True, slots=True)
 class Requests(Work):
-    """As many requests as the server takes, over kept-alive connections."""
+    """As many requests as the server takes, over kept-alive connections.
+
+    `kind`: how the requests differ. `gzip`: clients take gzip and nothing else, and must get it.
+    """
 
     path: str = "/small"
-    different: bool = False
+    kind: Kind = Kind.SAME
+    gzip: bool = False
     connections: int | None = None
+    policies: Policies = Policies.USUAL
+
+    @property
+    def options(self) -> Options:
+        """As the policies have it."""
+        return Options(policies=self.policies, files=self.path.startswith(STATIC))
+
+    @property
+    def needs(self) -> frozenset[Feature]:
+        """Files for what is static, rate limits for every policy."""
+        files = {Feature.FILES} if self.options.files else set()
+        limits = {Feature.RATE_LIMITS} if self.policies is Policies.EVERY else set()
+        return frozenset(files | limits)
 
     def prepare(self, rig: Rig, server: Server) -> None:
         """Check one answer, then some of the load itself."""
-        running = rig.shared(server)
-        client.check(running.port, self.path, FILES.get(self.path, SMALL), rig.context)
+        running = rig.shared(server, self.options)
+        headers = {} if self.policies is Policies.NONE else SECURITY_HEADERS
+        client.check(running.port, Expected(self.path, self.gzip, headers), rig.context)
         if rig.settings.warm_up:
             self.load(rig, running, rig.settings.warm_up)
 
     def sample(self, rig: Rig, server: Server) -> Sample:
         """CPU microseconds a request, and how fast they were answered."""
-        running = rig.shared(server)
+        running = rig.shared(server, self.options)
         return measure(running, lambda: self.load(rig, running, rig.settings.seconds))
 
     def load(self, rig: Rig, running: Running, seconds: int) -> Load:
@@ -57,7 +85,7 @@ class Requests(Work):
             rig.target(running, self.path),
             seconds=seconds,
             connections=self.connections or rig.settings.connections,
-            different=self.different,
+            asked=Asked(self.kind, "gzip" if self.gzip else ""),
         )
 
 
@@ -190,5 +218,7 @@ def measure(running: Running, put_to_work: Callable[[], Load]) -> Sample:
         "pss_mb": processes.pss_kb(running.pids()) / 1024,
         "requests": float(done.requests),
     }
+    if done.received:
+        details["bytes"] = done.received / requests
     trouble = "" if done.requests else "no request was answered"
     return Sample(used.cpu_us / requests, done.errors, details, trouble)

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from benchmarks.servers.nginx import SMALL
+from benchmarks.bodies import SMALL
 
 Message = MutableMapping[str, Any]
 

@@ -8,7 +8,7 @@ import socket
 import socketserver
 import sys
 
-from benchmarks.servers.nginx import SMALL
+from benchmarks.bodies import SMALL
 from benchmarks.stage import HOST
 
 _PIECE = bytes(1 << 20)

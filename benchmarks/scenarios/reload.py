@@ -34,8 +34,8 @@ class ReloadUnderLoad(Scenario):
             pause(1.0)
             refused = sum(not reload(server, running, part, turn + 1) for turn in range(RELOADS))
             kept_alive, fresh = loads.finish()
-            _, headers, _, _ = client.ask(running.port, "/small", rig.context)
-        generation = int(headers.get("x-generation", 0))
+            reply = client.ask(running.port, "/small", rig.context)
+        generation = int(reply.headers.get("x-generation", 0))
         failed = kept_alive.errors + fresh.errors
         return Outcome(
             not failed and not refused and generation == RELOADS,

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from benchmarks.servers.server import Server
-from benchmarks.stage import HOST, Part, response_headers
+from benchmarks.servers.server import Feature, Server
+from benchmarks.stage import HOST, Part, Policies, response_headers
 
 _CONFIGURATION = """\
 {{
@@ -26,24 +26,38 @@ https://localhost:{port} {{
     tls {certificate} {key} {{
         protocols tls1.3
     }}
-    log {{
-        output file {folder}/access.log {{
-            roll_disabled
-        }}
-    }}
+{log}
     header {{
 {headers}
     }}
-    reverse_proxy {host}:{origin} {{
-        header_up X-Real-IP {{remote_host}}
-        header_up X-Forwarded-Port {port}
-        transport http {{
-            keepalive_idle_conns_per_host 64
-            compression off
+    encode /json/* {{
+        gzip 1
+    }}
+{files}
+    handle {{
+        reverse_proxy {host}:{origin} {{
+            header_up X-Real-IP {{remote_host}}
+            header_up X-Forwarded-Port {port}
+            transport http {{
+                keepalive_idle_conns_per_host 64
+                compression off
+            }}
         }}
     }}
 }}
 """
+
+_FILES = """\
+    handle_path /static/* {{
+        root * {folder}
+        file_server
+    }}"""
+_LOG = """\
+    log {{
+        output file {folder}/access.log {{
+            roll_disabled
+        }}
+    }}"""
 
 
 class Caddy(Server):
@@ -51,6 +65,7 @@ class Caddy(Server):
 
     name = "Caddy"
     packages: ClassVar[tuple[str, ...]] = ("caddy",)
+    lacks: ClassVar[frozenset[Feature]] = frozenset({Feature.RATE_LIMITS})
 
     def __init__(self) -> None:
         self._processors = 1
@@ -58,6 +73,7 @@ class Caddy(Server):
     def prepare(self, part: Part) -> list[str]:
         """Write the Caddyfile."""
         self._processors = part.workers
+        bare = part.options.policies is Policies.NONE
         configuration = part.folder / "Caddyfile"
         configuration.write_text(
             _CONFIGURATION.format(
@@ -68,6 +84,8 @@ class Caddy(Server):
                 certificate=part.stage.certificate,
                 key=part.stage.key,
                 keep_alive=part.options.keep_alive,
+                log="" if bare else _LOG.format(folder=part.folder),
+                files=_FILES.format(folder=part.stage.static) if part.options.files else "",
                 headers="\n".join(
                     f'        {name} "{value}"'
                     for name, value in response_headers(part.options).items()

@@ -3,8 +3,8 @@
 import shutil
 from typing import ClassVar
 
-from benchmarks.servers.server import Server
-from benchmarks.stage import HOST, Part, response_headers
+from benchmarks.servers.server import Feature, Server
+from benchmarks.stage import HOST, Part, Policies, response_headers
 
 _CONFIGURATION = """\
 global
@@ -14,8 +14,7 @@ global
     ssl-default-bind-options ssl-min-ver TLSv1.3
 defaults
     mode http
-    log global
-    option httplog
+{log}
     timeout connect 5s
     timeout client 60s
     timeout server 60s
@@ -28,25 +27,48 @@ frontend tls
     http-request set-header X-Forwarded-Proto https
     http-request set-header X-Forwarded-Host %[req.hdr(host)]
     http-request set-header X-Forwarded-Port %[dst_port]
+{every}
 {headers}
-    default_backend origin
+    use_backend encoded if {{ path_beg /json/ }}
+    default_backend {default}
 backend origin
     http-reuse always
     server origin {host}:{origin} pool-max-conn 64
+backend encoded
+    http-reuse always
+    compression algo gzip
+    compression type application/json
+    server origin {host}:{origin} pool-max-conn 64
+backend clients
+    stick-table type ip size 100k expire 60s store http_req_rate(1s)
 """
+
+_LOG = """\
+    log global
+    option httplog"""
+_EVERY = """\
+    http-request track-sc0 src table clients
+    http-request deny deny_status 429 if {{ sc_http_req_rate(0) gt {most} }}"""
 
 
 class HAProxy(Server):
-    """HAProxy with as many threads as others have workers; its log lines go to a file by stdout."""
+    """HAProxy with as many threads as others have workers; its log lines go to a file by stdout.
+
+    It counts the requests of a sliding second in the place of a bucket, and has no least size below
+    which it does not compress: the small answer is left alone for its type.
+    """
 
     name = "HAProxy"
     packages: ClassVar[tuple[str, ...]] = ("haproxy",)
+    lacks: ClassVar[frozenset[Feature]] = frozenset({Feature.FILES})
 
     def prepare(self, part: Part) -> list[str]:
         """Write haproxy.cfg and, as HAProxy wants it, certificate and key in one file."""
         bundle = part.folder / "bundle.pem"
         bundle.touch(mode=0o600)
         bundle.write_bytes(part.stage.certificate.read_bytes() + part.stage.key.read_bytes())
+        options = part.options
+        every = options.policies is Policies.EVERY
         configuration = part.folder / "haproxy.cfg"
         configuration.write_text(
             _CONFIGURATION.format(
@@ -55,10 +77,13 @@ class HAProxy(Server):
                 origin=part.stage.origin_port,
                 bundle=bundle,
                 workers=part.workers,
-                keep_alive=part.options.keep_alive,
+                keep_alive=options.keep_alive,
+                log="" if options.policies is Policies.NONE else _LOG,
+                every=_EVERY.format(most=options.rate + options.burst) if every else "",
+                default="encoded" if every else "origin",
                 headers="\n".join(
                     f'    http-response set-header {name} "{value}"'
-                    for name, value in response_headers(part.options).items()
+                    for name, value in response_headers(options).items()
                 ),
             )
         )

@@ -4,9 +4,10 @@ import shutil
 from pathlib import Path
 from typing import ClassVar
 
+from benchmarks import bodies
 from benchmarks.running import Launch, Running
 from benchmarks.servers.server import Server
-from benchmarks.stage import HOST, Part, response_headers
+from benchmarks.stage import HOST, Options, Part, Policies, response_headers
 
 _FRAME = """\
 daemon off;
@@ -22,12 +23,15 @@ http {{
     keepalive_requests 10000000;
     sendfile on;
     tcp_nodelay on;
+    types {{ application/json json; image/webp webp; }}
+    default_type application/octet-stream;
 {http}
 }}
 """
 
 _PROXY = """\
-    access_log access.log combined{log_options};
+    access_log {log};
+    limit_req_zone $binary_remote_addr zone=clients:10m rate={rate}r/s;
     upstream origin {{
         server {host}:{origin};
         keepalive 64;
@@ -42,39 +46,61 @@ _PROXY = """\
         keepalive_timeout {keep_alive}s;
         client_max_body_size {body};
 {headers}
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_set_header Host $host;
+        proxy_set_header X-Real-IP $remote_addr;
+        proxy_set_header X-Forwarded-For $remote_addr;
+        proxy_set_header X-Forwarded-Proto $scheme;
+        proxy_set_header X-Forwarded-Host $host;
+        proxy_set_header X-Forwarded-Port $server_port;
         location / {{
             proxy_pass http://origin;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_set_header Host $host;
-            proxy_set_header X-Real-IP $remote_addr;
-            proxy_set_header X-Forwarded-For $remote_addr;
-            proxy_set_header X-Forwarded-Proto $scheme;
-            proxy_set_header X-Forwarded-Host $host;
-            proxy_set_header X-Forwarded-Port $server_port;
+{every}
         }}
+        location /json/ {{
+            proxy_pass http://origin;
+            {gzip}
+        }}
+{files}
     }}
 """
+
+_FILES = """\
+        location /static/ {{
+            root {folder};
+            open_file_cache max=1000 inactive=60s;
+            open_file_cache_valid 30s;
+        }}"""
+
+_GZIP = (
+    "gzip on; gzip_comp_level 1; gzip_types application/json text/plain; gzip_proxied any; "
+    "gzip_vary on; gzip_min_length 1000;"
+)
+_EVERY = f"""\
+            limit_req zone=clients burst={{burst}} nodelay;
+            limit_req_status 429;
+            {_GZIP}"""
 
 _ORIGIN = """\
     access_log off;
     open_file_cache max=100 inactive=1h;
-    default_type application/octet-stream;
     server {{
         listen {host}:{port} backlog=4096;
         keepalive_timeout 600s;
         root files;
-        location = /small {{ default_type text/plain; return 200 "{small}"; }}
+        location /small {{ default_type text/plain; return 200 "{small}"; }}
         location / {{ }}
     }}
 """
 
-SMALL = 100
-FILES = {"/10k": 10 << 10, "/1m": 1 << 20}
-
 
 class Nginx(Server):
-    """nginx with the same policies; `log_options` are added to its access_log line."""
+    """nginx with the same policies; `log_options` are added to its access_log line.
+
+    Static files are served with sendfile and open_file_cache on; within TLS of its own nginx reads
+    and encrypts them itself, as `sendfile` does nothing there.
+    """
 
     packages: ClassVar[tuple[str, ...]] = ("nginx",)
 
@@ -84,21 +110,33 @@ class Nginx(Server):
 
     def prepare(self, part: Part) -> list[str]:
         """Write nginx.conf."""
+        options = part.options
+        every = options.policies is Policies.EVERY
         http = _PROXY.format(
             host=HOST,
             port=part.port,
             origin=part.stage.origin_port,
             certificate=part.stage.certificate,
             key=part.stage.key,
-            log_options=f" {self.log_options}" if self.log_options else "",
-            keep_alive=part.options.keep_alive,
-            body=part.options.body,
+            files=_FILES.format(folder=part.stage.folder) if options.files else "",
+            log=self.log(options),
+            rate=options.rate,
+            every=_EVERY.format(burst=options.burst) if every else "",
+            gzip=_GZIP,
+            keep_alive=options.keep_alive,
+            body=options.body,
             headers="\n".join(
                 f'        add_header {name} "{value}" always;'
-                for name, value in response_headers(part.options).items()
+                for name, value in response_headers(options).items()
             ),
         )
         return write_configuration(part.folder, http, part.workers)
+
+    def log(self, options: Options) -> str:
+        """The arguments of access_log."""
+        if options.policies is Policies.NONE:
+            return "off"
+        return f"access.log combined {self.log_options}".rstrip()
 
     def version_command(self) -> list[str]:
         """`nginx -v`."""
@@ -106,13 +144,9 @@ class Nginx(Server):
 
 
 def start_origin(folder: Path, port: int, cores: frozenset[int]) -> Running:
-    """Start the upstream: 100 bytes from memory, 10 KB and 1 MB from files; one worker, no log."""
-    (folder / "files").mkdir(parents=True)
-    for path, size in FILES.items():
-        (folder / "files" / path.strip("/")).write_bytes(
-            bytes(index % 251 for index in range(size))
-        )
-    http = _ORIGIN.format(host=HOST, port=port, small="x" * SMALL)
+    """Start the upstream: 100 bytes from memory, the rest from files; one worker, no log."""
+    bodies.write(folder / "files", bodies.UPSTREAM)
+    http = _ORIGIN.format(host=HOST, port=port, small="x" * bodies.SMALL)
     command = write_configuration(folder, http, workers=1)
     return Running("origin", Launch(command, cores, folder, {}), port, folder / "output.log")
 

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from benchmarks.servers.server import Server
-from benchmarks.stage import HOST, Part, response_headers
+from benchmarks.stage import HOST, JSON, STATIC, Options, Part, Policies, response_headers
 
 TREE = Path(__file__).parents[2]
 
@@ -43,34 +43,61 @@ class PyProxy(Server):
             "servers": [f"http://{HOST}:{part.stage.origin_port}"],
             "keep_alive": {"connections": 64},
         }
-        if part.options.hold:
-            origin["hold"] = f"{part.options.hold}s"
+        options = part.options
+        if options.hold:
+            origin["hold"] = f"{options.hold}s"
+        logged = options.policies is not Policies.NONE
         return {
             "listen": {"http": None, "https": f"{HOST}:{part.port}"},
             "workers": part.workers,
             "state_dir": str(part.folder / "state"),
             "log": {
-                "access": {"to": str(part.folder / "access.log"), "format": "combined"},
+                "access": {
+                    "to": str(part.folder / "access.log") if logged else "off",
+                    "format": "combined",
+                },
                 "error": {"to": str(part.folder / "error.log"), "level": "info"},
             },
             "admin": None,
-            "timeouts": {"keep_alive": f"{part.options.keep_alive}s"},
+            "timeouts": {"keep_alive": f"{options.keep_alive}s"},
             "limits": {
                 "connections": 20000,
                 "connections_per_ip": 20000,
-                "body": f"{part.options.body >> 20}MB",
+                "body": f"{options.body >> 20}MB",
             },
             "upstreams": {"origin": origin},
-            "headers": response_headers(part.options),
+            "headers": response_headers(options),
+            **self.rate_limits(options),
             "sites": [
                 {
                     "hosts": ["localhost"],
                     "default": True,
                     "tls": {"cert": str(part.stage.certificate), "key": str(part.stage.key)},
-                    "routes": [{"path": "/", "proxy": "origin"}],
+                    "routes": self.routes(part),
                 }
             ],
         }
+
+    def routes(self, part: Part) -> list[dict[str, Any]]:
+        """All of it passed on, but for the folder; what is compressed has the defaults."""
+        whole: dict[str, Any] = {"path": "/", "proxy": "origin"}
+        if part.options.policies is Policies.EVERY:
+            whole["rate_limit"] = "clients"
+        else:
+            whole["compress"] = "off"
+        static = {"path": STATIC, "files": str(part.stage.static)}
+        return [
+            {"path": JSON, "proxy": "origin"},
+            *([static] if part.options.files else []),
+            whole,
+        ]
+
+    def rate_limits(self, options: Options) -> dict[str, Any]:
+        """The limit by client; a file without limits stays one that older checkouts take."""
+        if options.policies is not Policies.EVERY:
+            return {}
+        limit = {"rate": f"{options.rate}/second", "burst": options.burst}
+        return {"rate_limits": {"clients": limit}}
 
     def version_command(self) -> list[str]:
         """`pyproxy --version`."""

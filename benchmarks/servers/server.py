@@ -4,6 +4,7 @@ import re
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from enum import Enum
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,11 +15,19 @@ from benchmarks.stage import Part
 _VERSION = re.compile(r"\d+(?:\.\d+)+\S*")
 
 
+class Feature(Enum):
+    """What not every server has; rows that need it leave the others out."""
+
+    FILES = "static files"
+    RATE_LIMITS = "rate limits"
+
+
 class Server(ABC):
     """A proxy that can be started for a part: configured alike, one file each."""
 
     name: str
     packages: ClassVar[tuple[str, ...]] = ()
+    lacks: ClassVar[frozenset[Feature]] = frozenset()
 
     @abstractmethod
     def prepare(self, part: Part) -> list[str]:
