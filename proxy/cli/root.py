@@ -13,13 +13,14 @@ COMMANDS = {
     "stop": "Have the running proxy finish what it does, and end.",
     "status": "Show how the running proxy does.",
     "health": "Succeed if the running proxy serves (for HEALTHCHECK).",
+    "hash-password": "Print the hash of a password, for basic_auth.",
     "schema": "Print the JSON Schema of the configuration, for editors.",
 }
 """Every command and its one line of help: showing them must not import all of them."""
 
 
 class Commands(click.Group):
-    """Finds a command `x` as `command` in the module `proxy.cli.x`."""
+    """Finds a command `x-y` as `command` in the module `proxy.cli.x_y`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names, in the order of use."""
@@ -29,7 +30,7 @@ class Commands(click.Group):
         """Return a command, None for an unknown one."""
         if cmd_name not in COMMANDS:
             return None
-        found = import_module(f"proxy.cli.{cmd_name}").command
+        found = import_module(f"proxy.cli.{cmd_name.replace('-', '_')}").command
         return found if isinstance(found, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
+from proxy.compiler.access import compile_access
+from proxy.compiler.basic_auth import compile_basic_auth
 from proxy.compiler.cache_headers import compile_cache_headers
 from proxy.compiler.compression import compile_compression
 from proxy.compiler.forward_auth import compile_forward_auth
@@ -16,7 +18,9 @@ Compile = Callable[[Scope], Part | None]
 
 POLICIES: tuple[Compile, ...] = (
     compile_maintenance,
+    compile_access,
     compile_rate_limits,
+    compile_basic_auth,
     compile_forward_auth,
     compile_intercept,
     compile_cache_headers,

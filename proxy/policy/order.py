@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 
 from proxy.policy import (
+    access,
+    basic_auth,
     body_limit,
     cache_headers,
     compression,
@@ -21,7 +23,9 @@ ORDER = (
     redirect.TO_HTTPS,  # nothing is decided for a request that has to come again by https
     redirect.ADD_SLASH,
     maintenance.NAME,  # who is kept out uses up no rate limit and is asked for no password
+    access.NAME,
     rate_limit.NAME,  # before any password is looked at, so that guessing is limited
+    basic_auth.NAME,
     forward_auth.NAME,
     redirect.NAME,  # answers that need nothing of the body come before its limit
     respond.NAME,

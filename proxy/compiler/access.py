@@ -1,0 +1,19 @@
+"""A site's or a route's `allow` and `deny` to the part that keeps clients out."""
+
+from functools import lru_cache
+
+from proxy.compiler.sources import Scope
+from proxy.policy.access import AddressRules, access
+from proxy.policy.part import Part
+from proxy.settings.models import Networks
+
+
+def compile_access(scope: Scope) -> Part | None:
+    """Return the part for a route, or None where everybody is let in."""
+    networks = scope.settings.access_of(scope.site, scope.route)
+    return None if networks is None else _part(*networks)
+
+
+@lru_cache(maxsize=256)  # Routes share it, so that an address is judged once for all of them.
+def _part(allow: Networks, deny: Networks) -> Part:
+    return access(AddressRules(allow, deny))
