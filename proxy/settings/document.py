@@ -14,7 +14,7 @@ import yaml
 
 from proxy.settings.expand import expand
 from proxy.settings.problem import Path, Problem, SettingsError, WrongValueError, dotted
-from proxy.settings.source import Source, guards_secret
+from proxy.settings.source import PUBLIC_KEYS, Source, guards_secret
 from proxy.settings.yaml_trouble import explain
 
 TEXT_LIMIT = 1 << 20
@@ -143,8 +143,6 @@ class _Reader:
 
     def _scalar(self, node: yaml.ScalarNode, path: Path, key: tuple[int, int]) -> object:
         written: str = node.value
-        if guards_secret(path, written):
-            self._document.source.hide(_mark(node), _end(node))
         try:
             text = expand(written, self._environ, self._folder)
         except WrongValueError as error:
@@ -185,6 +183,37 @@ def _mark(node: yaml.Node) -> tuple[int, int]:
 def _end(node: yaml.Node) -> tuple[int, int]:
     """Return line and column, counted from 0, after the last character of a node."""
     return node.end_mark.line, node.end_mark.column
+
+
+def _hide_secrets(root: yaml.Node, source: Source) -> None:
+    """Keep out of every quotation what stands where hashes of passwords do.
+
+    Before anything is told: a line may be quoted for what stands in front of them.
+    """
+    pending: list[tuple[yaml.Node, Path]] = [(root, ())]
+    met: set[tuple[int, Path]] = set()
+    while pending:
+        node, path = pending.pop()
+        if (id(node), path) in met:
+            continue  # An alias, seen from the same side before.
+        met.add((id(node), path))
+        if isinstance(node, yaml.ScalarNode):
+            if guards_secret(path, node.value):
+                source.hide(_mark(node), _end(node))
+        elif isinstance(node, yaml.SequenceNode):
+            pending.extend((item, path) for item in node.value)
+        elif isinstance(node, yaml.MappingNode):
+            for key, item in node.value:
+                name = key.value if isinstance(key, yaml.ScalarNode) else ""
+                pending.append((item, _guarded(path, name)))
+
+
+def _guarded(path: Path, name: str) -> Path:
+    """Return as much of a path as tells whether a secret is at its end: few differ."""
+    if "basic_auth" not in path:
+        return ("basic_auth",) if name == "basic_auth" else ()
+    public = len(path) == 1 and name in PUBLIC_KEYS
+    return ("basic_auth", name if public else "users")
 
 
 def _check_depth(text: str, source: Source) -> None:
@@ -231,5 +260,6 @@ def read_document(text: str, name: str, environ: Mapping[str, str], folder: str)
         raise SettingsError((Problem(name, 0, 0, "", "not UTF-8 text"),)) from None
     document = Document(source)
     if node is not None:
+        _hide_secrets(node, source)
         document.value = _Reader(document, environ, folder).read(node, (), (0, 0))
     return document

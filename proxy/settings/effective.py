@@ -24,7 +24,7 @@ def _cover(value: Any, path: Path, written: str) -> Any:  # noqa: ANN401 - what 
 
 
 _TELLING_NULLS = frozenset({"user", "redirect_http"})
-_HEADER_MAPS = frozenset({"headers", "request_headers", "response_headers"})
+_TELLING_MAPS = frozenset({"headers", "request_headers", "response_headers", "error_pages"})
 
 
 def _without_nulls(value: Any, key: str = "") -> Any:  # noqa: ANN401 - what JSON can hold
@@ -33,7 +33,7 @@ def _without_nulls(value: Any, key: str = "") -> Any:  # noqa: ANN401 - what JSO
         return {
             name: _without_nulls(item, name)
             for name, item in value.items()
-            if item is not None or name in _TELLING_NULLS or key in _HEADER_MAPS
+            if item is not None or name in _TELLING_NULLS or key in _TELLING_MAPS
         }
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 

@@ -63,7 +63,8 @@ _VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?", re.ASCII)
 _LONGEST = 8192
 _FAMILIAR = (
     "Strict-Transport-Security", "X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy",
-    "Content-Security-Policy", "Permissions-Policy", "X-XSS-Protection", "Cache-Control",
+    "Content-Security-Policy", "Content-Security-Policy-Report-Only", "Permissions-Policy",
+    "X-XSS-Protection", "Cache-Control",
     "Cross-Origin-Opener-Policy", "Cross-Origin-Embedder-Policy", "Cross-Origin-Resource-Policy",
 )  # fmt: skip
 

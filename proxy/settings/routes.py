@@ -250,7 +250,9 @@ class Route(Table):
                 raise WrongValueError("`fallback` means something with `files` only")
             return
         for name in _UPSTREAMS_OWN:
-            if name in self.model_fields_set:
+            if getattr(self, name) != type(self).model_fields[name].get_default(
+                call_default_factory=True
+            ):
                 raise WrongValueError(f"`{name}` is for upstreams: it means nothing with `files`")
         if self.methods is not None and not {"GET", "HEAD"} & set(self.methods):
             raise WrongValueError("`files` answers GET and HEAD only")

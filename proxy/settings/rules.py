@@ -158,7 +158,7 @@ class Rules:
         for what, secret in self._secrets():
             if PurePath(secret).is_relative_to(route.files.root):
                 yield place, f"{what} lies in this folder, and would be served to everybody"
-        if PurePath(route.files.root).is_relative_to(self._settings.state_dir):
+        if PurePath(self._settings.state_dir) in PurePath(route.files.root).parents:
             yield place, "this folder lies in `state_dir`, where private keys are"
 
     def _secrets(self) -> Iterator[tuple[str, str]]:

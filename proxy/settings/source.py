@@ -9,7 +9,9 @@ _LONG = 4000
 _PASSWORD_IN_URL = re.compile(r"(://[^:/@\s\"']*:)[^@\s\"']+(?=@)")
 _TELLTALE = r"(?:password|passwd|secret|token|api[_-]?key|authorization|cookie)"
 _HASH = re.compile(r"(?:\$(?:argon2[a-z]*|2[abxy]|apr1|[156])|p=[0-9]+)\$[^\s\"'}]+")
-_PUBLIC = frozenset({"realm", "users_file", "off", "on", "no", "false", "true", "none", "null"})
+PUBLIC_KEYS = frozenset({"realm", "users_file"})
+"""Of `basic_auth`: what stands under any other one is never shown."""
+_WORDS = frozenset({"", "off", "on", "yes", "no", "false", "true", "none", "null"})
 _SECRET_KEY = re.compile(_TELLTALE, re.IGNORECASE)
 _SECRET_PAIR = re.compile(rf"({_TELLTALE}['\"]?\s*:\s+)\S.*", re.IGNORECASE)
 
@@ -33,7 +35,10 @@ def guards_secret(path: Path, written: str) -> bool:
     """Tell whether what stands at `path` is a password's hash, or taken for one."""
     if "basic_auth" not in path:
         return False
-    return written.lower() not in _PUBLIC if path[-1] == "basic_auth" else path[-1] not in _PUBLIC
+    rest = path[path.index("basic_auth") + 1 :]
+    if not rest:
+        return written.lower() not in _WORDS
+    return len(rest) > 1 or rest[0] not in PUBLIC_KEYS
 
 
 class Source:

@@ -1,3 +1,4 @@
+import os
 import pickle
 from pathlib import Path
 
@@ -5,7 +6,7 @@ import pytest
 import trustme
 
 from proxy.compiler.program import compile_program
-from proxy.run.loading import LoadError, load, unpickled
+from proxy.run.loading import NAMED_FILE_LIMIT, LoadError, load, unpickled
 
 TWO = """
 state_dir: ./state
@@ -129,3 +130,84 @@ def test_what_is_wrong_with_authorities_is_told_with_its_place(
     with pytest.raises(LoadError) as failed:
         load(str(path), {})
     assert f"{path}:6:20: upstreams.app.tls.ca_file: {tmp_path}/ca.pem: {told}" in str(failed.value)
+
+
+POLICIES = """
+state_dir: ./state
+error_pages: {404: pages/404.html}
+sites:
+  - hosts: [a.test]
+    tls: off
+    maintenance: {when: on, page: pages/later.txt}
+    routes:
+      - path: /
+        respond: 204
+        basic_auth: {users_file: users}
+"""
+USERS = "alice:$2b$04$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234\n"
+
+
+@pytest.fixture
+def policies(tmp_path: Path) -> Path:
+    path = tmp_path / "proxy.yaml"
+    path.write_text(POLICIES)
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "404.html").write_text("<p>gone")
+    (tmp_path / "pages" / "later.txt").write_text("later")
+    (tmp_path / "users").write_text(USERS)
+    return path
+
+
+def test_what_policies_name_is_read_with_the_file(policies: Path) -> None:
+    folder = policies.parent
+    loaded = load(str(policies), {})
+    assert loaded.sources.contents == {
+        str(folder / "pages" / "404.html"): b"<p>gone",
+        str(folder / "pages" / "later.txt"): b"later",
+        str(folder / "users"): USERS.encode(),
+    }
+    assert "$2b$" not in repr(loaded)
+    assert load(str(policies), {}, create=False).sources == loaded.sources
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "content", "told"),
+    [
+        ("pages/404.html", "3:20: error_pages.404", None, "No such file or directory"),
+        ("pages/404.html", "3:20: error_pages.404", b"\xff", "not UTF-8 text"),
+        ("pages/later.txt", "7:35: sites[0].maintenance.page", b"x" * ((1 << 20) + 1),
+         "larger than 1 MB"),
+        ("users", "11:34: sites[0].routes[0].basic_auth.users_file", b"alice:hunter2\n",
+         "line 1: expected a hash by argon2 or bcrypt"),
+        ("users", "11:34: sites[0].routes[0].basic_auth.users_file", b"", "there is no user in it"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_such_a_file_is_told_with_its_place(
+    policies: Path, name: str, place: str, content: bytes | None, told: str
+) -> None:
+    file = policies.parent / name
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(LoadError) as failed:
+        load(str(policies), {})
+    text = str(failed.value)
+    assert f"{policies}:{place}: {file}: {told}" in text
+    assert "1 mistake in" in text
+    assert "hunter2" not in text
+
+
+def test_only_files_are_read(policies: Path) -> None:
+    folder = policies.parent
+    (folder / "users").unlink()
+    os.mkfifo(folder / "users")
+    (folder / "pages" / "404.html").unlink()
+    (folder / "pages" / "404.html").mkdir()
+    with pytest.raises(LoadError) as failed:
+        load(str(policies), {})
+    assert str(failed.value).count("not a regular file") == 2
+
+
+def test_a_page_of_exactly_the_limit_is_taken(policies: Path) -> None:
+    (policies.parent / "pages" / "later.txt").write_bytes(b"x" * NAMED_FILE_LIMIT)
+    assert len(load(str(policies), {}).sources.contents) == 3

@@ -30,25 +30,6 @@ def test_advice(text: str, place: str, part: str) -> None:
     assert part in line
 
 
-def test_removing_a_header_needs_no_advice() -> None:
-    text = "headers: {Strict-Transport-Security: null, X-XSS-Protection: null}"
-    assert advice(f"{text}\n{SITE}") == []
-
-
-def test_strict_transport_security() -> None:
-    hsts = "    headers: {Strict-Transport-Security: max-age=1}\n    routes:"
-    (line,) = advice(SITE.replace("    routes:", hsts))
-    assert line.startswith("3:15: sites[0].headers.Strict-Transport-Security")
-    plain = SITE.replace("    routes:", f"    tls: off\n{hsts}")
-    (line,) = advice(plain)
-    assert "over TLS only" in line
-    public = SITE.replace("localhost", "a.example").replace(
-        "    routes:", f"    tls: {{cert: a, key: b}}\n{hsts}"
-    )
-    assert advice(public) == []
-    assert "ignore this without max-age" in advice(public.replace("max-age=1", "forever"))[0]
-
-
 def test_a_regular_expression_behind_everything() -> None:
     (line,) = advice(route("{path: /, proxy: app}, {path_regex: '[.]php$', respond: 404}"))
     assert "never reached" in line

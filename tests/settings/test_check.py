@@ -21,7 +21,7 @@ sites:
       - {path: /api/, upstrem: django}
       - {path: /x, proxy: djnago}
       - {path: /x, proxy: api}
-      - {path: /y/, files: /srv}
+      - {path: /y/, files: [/srv]}
       - {path: /z, redirect: {to: /k, status: 305}, proxy: django}
       - {path: /last, proxy: django}
   - hosts: [localhost]
@@ -38,7 +38,7 @@ def test_all_mistakes_at_once() -> None:
         "user",
         "timeouts.tls_handshake",
         "timeouts.keepalive",
-        "rate_limits",
+        "rate_limits.a.rate",
         "upstreams.django.servers[0]",
         "upstreams.api.tls",
         "sites[0].hosts[1]",
@@ -87,7 +87,7 @@ def test_mistakes_beyond_what_anybody_reads_are_counted() -> None:
 
 
 def test_unbuilt_features_beyond_that_are_counted_too() -> None:
-    routes = "".join(f"      - {{path: /{number}, files: x}}\n" for number in range(300))
+    routes = "".join(f"      - {{path: /{number}, proxy: h2c://x}}\n" for number in range(300))
     found = problems(f"sites:\n  - hosts: [localhost]\n    routes:\n{routes}")
     assert found[-1].message == "100 more mistakes"
 

@@ -5,6 +5,7 @@ import pytest
 from proxy.settings.effective import effective_text
 from proxy.settings.load import load, load_text
 from tests.settings.loading import SITE, route, settings
+from tests.settings.test_users import BCRYPT
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -20,7 +21,7 @@ def test_defaults_are_spelt_out() -> None:
 
 def test_what_is_not_built_is_not_shown() -> None:
     text = effective_text(settings(SITE))
-    for word in ("acme", "rate_limits", "admin", "shared_state", "files", "compress"):
+    for word in ("acme", "admin", "shared_state"):
         assert word not in text
 
 
@@ -56,6 +57,71 @@ def test_a_secret_in_a_short_form_is_not_shown() -> None:
         )
     )
     assert "hunter2" not in text
+
+
+POLICIES = """
+headers: {preset: strict, X-Frame-Options: null, X-A: "${TOKEN}"}
+rate_limits: {login: {rate: 5/m, burst: 3, exempt: [10.0.0.0/8]}}
+error_pages: {404: a.html, 5xx: b.html}
+sites:
+  - hosts: [a.test]
+    headers: {preset: default, X-B: b}
+    rate_limit: login
+    allow: [10.0.0.0/8, all]
+    basic_auth: {users_file: users}
+    maintenance: {when: /run/flag, retry_after: 10m, allow: all}
+    error_pages: {404: null}
+    routes:
+      - {path: /a/, files: {root: /www, index: off}, fallback: i.html, cache: 1y, allow: off}
+      - {path: /b/, respond: 204, basic_auth: off, rate_limit: off, compress: off, cache: no-store}
+      - path: /
+        proxy: http://app:1
+        maintenance: off
+        intercept_errors: on
+        compress: {algorithms: gzip, types: text/html}
+        forward_auth: {url: "http://a/x", copy_headers: [Remote-User]}
+  - hosts: [b.test]
+    headers: {X-A: null, X-Frame-Options: DENY}
+    routes: [{path: /, respond: 204}]
+"""
+
+
+def test_policies_are_printed_as_they_load() -> None:
+    first = settings(POLICIES)
+    printed = effective_text(first)
+    second = settings(printed)
+    for site, again in zip(first.sites, second.sites, strict=True):
+        assert first.headers_of(site).keys() == second.headers_of(again).keys()
+        for one, same in zip(site.routes, again.routes, strict=True):
+            assert first.access_of(site, one) == second.access_of(again, same)
+            assert first.maintenance_of(site, one) == second.maintenance_of(again, same)
+            assert first.compress_of(site, one) == second.compress_of(again, same)
+            assert first.error_pages_of(site, one) == second.error_pages_of(again, same)
+            assert first.rate_limits_of(site, one) == second.rate_limits_of(again, same)
+            assert first.basic_auth_of(site, one) == second.basic_auth_of(again, same)
+            assert first.forward_auth_of(site, one) == second.forward_auth_of(again, same)
+            assert first.intercepts_of(site, one) == second.intercepts_of(again, same)
+            assert (one.cache, one.files) == (same.cache, same.files)
+    assert first.headers_of(first.sites[1]) == second.headers_of(second.sites[1])
+    assert effective_text(second) == printed
+    assert "X-A: ${TOKEN}" in printed
+    assert "hunter2" not in printed
+
+
+def test_hashes_are_not_shown() -> None:
+    users = f"{{a: '{BCRYPT}', b: '${{HASH}}'}}"
+    text = route(f"{{path: /, proxy: app, basic_auth: {{users: {users}}}}}")
+    printed = effective_text(load_text(text, "p.yaml", {"HASH": BCRYPT}, ""))
+    assert "$2b$" not in printed
+    assert "a: '***'" in printed
+    assert "b: ${HASH}" in printed
+
+
+@pytest.mark.parametrize(
+    "text", ["shared_state: '${EMPTY:-memory}'", "headers: {preset: '${P:-strict}'}"]
+)
+def test_what_is_not_shown_takes_nothing_else_with_it(text: str) -> None:
+    assert "sites:\n- hosts:" in effective_text(settings(f"{text}\n{SITE}"))
 
 
 @pytest.mark.parametrize("path", sorted(CONFIG.glob("*.yaml")), ids=lambda path: path.name)

@@ -1,8 +1,11 @@
 import pytest
 from hypothesis import given, strategies as st
 
+from proxy.settings import csp
 from proxy.settings.headers import (
     DEFAULT_HEADERS,
+    HEADER_PRESETS,
+    STRICT_HEADERS,
     header_name,
     header_value,
     in_answers,
@@ -75,3 +78,69 @@ def test_the_defaults_to_the_letter() -> None:
         "X-Frame-Options": "SAMEORIGIN",
         "Referrer-Policy": "no-referrer-when-downgrade",
     }
+
+
+def test_presets() -> None:
+    assert set(HEADER_PRESETS) == {"default", "strict", "none"}
+    assert HEADER_PRESETS["none"] == {}
+    for headers in HEADER_PRESETS.values():
+        for name, value in headers.items():
+            assert in_answers(name) == name
+            assert header_value(value) == value
+
+
+def test_preset_is_no_header() -> None:
+    for name in ("preset", "Preset"):
+        with pytest.raises(WrongValueError, match="has its place in `headers`"):
+            in_answers(name)
+
+
+POLICY = STRICT_HEADERS["Content-Security-Policy"]
+HSTS = STRICT_HEADERS["Strict-Transport-Security"]
+HALF_A_YEAR = 15768000
+CODE = [
+    source
+    for name in ("default-src", "script-src", "style-src", "object-src")
+    for source in csp.sources(POLICY, name) or ()
+]
+
+# What the graders ask for. securityheaders.com gives one mark for each of its six, and A+ for all
+# of them; the Mozilla HTTP Observatory starts at 100, which is A+, and takes points off.
+CRITERIA = {
+    "securityheaders.com: Strict-Transport-Security": "Strict-Transport-Security" in STRICT_HEADERS,
+    "securityheaders.com: Content-Security-Policy": "Content-Security-Policy" in STRICT_HEADERS,
+    "securityheaders.com: X-Frame-Options": "X-Frame-Options" in STRICT_HEADERS,
+    "securityheaders.com: X-Content-Type-Options": "X-Content-Type-Options" in STRICT_HEADERS,
+    "securityheaders.com: Referrer-Policy": "Referrer-Policy" in STRICT_HEADERS,
+    "securityheaders.com: Permissions-Policy": "Permissions-Policy" in STRICT_HEADERS,
+    "securityheaders.com: no warning for unsafe sources": not [
+        source for source in CODE if source.startswith(("'unsafe", "*", "http:", "https:", "data:"))
+    ],
+    "Observatory: HSTS for six months at least": (
+        int(HSTS.partition("max-age=")[2].partition(";")[0]) >= HALF_A_YEAR
+    ),
+    "Observatory: a default-src or script-src and object-src": "default-src" in POLICY,
+    "Observatory: no unsafe-inline, no unsafe-eval": "unsafe" not in POLICY,
+    "Observatory: scripts and objects from no whole scheme": not {
+        "*", "http:", "https:", "data:", "blob:",
+    }.intersection(CODE),
+    "Observatory: base-uri": csp.sources(POLICY, "base-uri") == ["'none'"],
+    "Observatory: form-action": csp.sources(POLICY, "form-action") == ["'self'"],
+    "Observatory: frame-ancestors": csp.sources(POLICY, "frame-ancestors") == ["'none'"],
+    "Observatory: object-src": csp.sources(POLICY, "object-src") == ["'none'"],
+    "Observatory: nosniff": STRICT_HEADERS["X-Content-Type-Options"] == "nosniff",
+    "Observatory: X-Frame-Options": STRICT_HEADERS["X-Frame-Options"] in {"DENY", "SAMEORIGIN"},
+    "Observatory: a private Referrer-Policy": STRICT_HEADERS["Referrer-Policy"]
+    in {"no-referrer", "same-origin", "strict-origin", "strict-origin-when-cross-origin"},
+    "Observatory: Cross-Origin-Resource-Policy": STRICT_HEADERS["Cross-Origin-Resource-Policy"]
+    in {"same-origin", "same-site"},
+    "Observatory: Cross-Origin-Opener-Policy": STRICT_HEADERS["Cross-Origin-Opener-Policy"]
+    in {"same-origin", "same-origin-allow-popups"},
+    "the policy does not cancel itself": not list(csp.troubles(POLICY)),
+    "nothing browsers have removed": "X-XSS-Protection" not in STRICT_HEADERS,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_strict_is_what_graders_want(criterion: str) -> None:
+    assert CRITERIA[criterion]

@@ -7,12 +7,9 @@ from tests.settings.loading import SITE, only, route, settings
     ("text", "name"),
     [
         ("acme: {email: a@b.c}", "`acme`"),
-        ("rate_limits: {login: {rate: 5/minute}}", "`rate_limits`"),
-        ("rate_limits: {login: {rate: wrong}}", "`rate_limits`"),
         ('shared_state: "redis://host:6379/0"', "`shared_state`"),
         ('admin: "127.0.0.1:9180"', "`admin`"),
         ("alerts: {}", "`alerts`"),
-        ("headers: {preset: strict}", "`preset`"),
         ("tls: {ocsp_stapling: auto}", "`ocsp_stapling`"),
     ],
 )
@@ -24,11 +21,6 @@ def test_unbuilt_features_are_refused_by_name(text: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        ("files: /srv", "`files`"), ("rate_limit: login, respond: 204", "`rate_limit`"),
-        ("allow: [10.0.0.0/8], respond: 204", "`allow`"), ("deny: all, respond: 204", "`deny`"),
-        ("cache: 1y, respond: 204", "`cache`"), ("basic_auth: {}, respond: 204", "`basic_auth`"),
-        ("forward_auth: x, respond: 204", "`forward_auth`"),
-        ("respond: 204, fallback: x", "`fallback`"),
         ("proxy: h2c://grpc:1", "`proxy: h2c://grpc:1`"),
         ("proxy: app, websocket: {ping_interval: 30s}", "`ping_interval`"),
         ("proxy: app, websocket: {max_message: 1MB}", "`max_message`"),
@@ -38,11 +30,8 @@ def test_unbuilt_features_of_routes(text: str, name: str) -> None:
     assert f"{name}: not built yet in this release; " in only(route(f"{{path: /, {text}}}"))
 
 
-@pytest.mark.parametrize(
-    "text", ["tls: acme", "compress: {}", "compress: on", "headers: {preset: a}"]
-)
-def test_unbuilt_features_of_sites(text: str) -> None:
-    line = only(SITE.replace("    routes:", f"    {text}\n    routes:"))
+def test_unbuilt_features_of_sites() -> None:
+    line = only(SITE.replace("    routes:", "    tls: acme\n    routes:"))
     assert "not built yet in this release" in line
     assert line.startswith("3:")
 
@@ -59,11 +48,6 @@ def test_unbuilt_servers(servers: str) -> None:
 )
 def test_asking_for_nothing_is_fine(text: str) -> None:
     assert settings(f"{text}\n{SITE}").admin is None
-
-
-def test_compress_off_is_fine() -> None:
-    text = SITE.replace("    routes:", "    compress: off\n    routes:")
-    assert settings(text).sites[0].compress is None
 
 
 def test_the_name_of_a_header_or_an_upstream_is_no_feature() -> None:

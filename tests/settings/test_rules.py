@@ -97,3 +97,49 @@ def test_a_site_without_hosts() -> None:
 )
 def test_upstreams(text: str, part: str) -> None:
     assert part in only(f"upstreams: {{app: {text}}}\n{SITE}")
+
+
+@pytest.mark.parametrize(
+    ("root", "told"),
+    [
+        ("/srv", "`state_dir`, with its private keys, lies in this folder, and would be served"),
+        ("certs", "`state_dir`, with its private keys, lies in this folder, and would be served"),
+        ("certs/local-ca", "this folder lies in `state_dir`, where private keys are"),
+        (
+            "/keys",
+            "the private key of b.test lies in this folder, and would be served to everybody",
+        ),
+        ("/users", "sites[1].basic_auth.users_file lies in this folder, and would be served"),
+        ("/srv/www", ""),
+        ("/key", ""),
+        ("/srv/certs-public", ""),
+    ],
+)
+@pytest.mark.parametrize("form", ["{}", "{{root: {}}}"])
+def test_no_folder_with_secrets_is_served(root: str, told: str, form: str) -> None:
+    files = form.format(root)
+    found = lines(
+        f"""
+        sites:
+          - hosts: [a.test]
+            routes: [{{path: /, files: {files}}}]
+          - hosts: [b.test]
+            tls: {{cert: /pem/b.pem, key: /keys/b.key}}
+            basic_auth: {{users_file: /users/staff}}
+            routes: [{{path: /, respond: 204}}]
+        """
+    )
+    assert [line for line in found if told not in line] == []
+    assert bool(found) == bool(told)
+    place = "sites[0].routes[0].files" + (".root" if "root" in files else "")
+    assert all(f": {place}: " in line for line in found)
+
+
+def test_a_rule_broken_behind_what_was_taken_out_is_told_at_its_place() -> None:
+    text = "sites: [{hosts: [a.test], routes: [7, {path: /, files: /}, {path: /x, rate_limit: a,"
+    found = lines(f"{text} respond: 204}}]}}]")
+    assert [line.split(": ")[1] for line in found] == [
+        "sites[0].routes[0]",
+        "sites[0].routes[1].files",
+        "sites[0].routes[2].rate_limit",
+    ]

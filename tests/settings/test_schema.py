@@ -34,6 +34,9 @@ def test_every_example_passes(path: Path) -> None:
         "sites: [{hosts: [a], routes: [{path: /, porxy: x}]}]",
         "sites: [{hosts: [a], tls: sometimes, routes: [{path: /, proxy: x}]}]",
         "sites: [{hosts: [a], routes: [{path: /, proxy: x}]}]\ntimeouts: {keep_alive: [1]}",
+        "headers: {preset: stricter}\nsites: []",
+        "sites: [{hosts: [a], maintenance: {page: a.html}, routes: []}]",
+        "sites: [{hosts: [a], basic_auth: on, routes: []}]",
     ],
 )
 def test_mistakes_do_not_pass(text: str) -> None:
@@ -47,6 +50,9 @@ def test_mistakes_do_not_pass(text: str) -> None:
         "sites: [{hosts: [a], tls: off, routes: [{path: /, methods: GET, respond: 204}]}]",
         "listen: {http: 80, https: null}\ntrusted_proxies: off\nsites: [{hosts: [a], routes: []}]",
         "upstreams: {a: {servers: http://a, health_check: off, buffering: on}}\nsites: []",
+        "sites: [{hosts: a, compress: off, rate_limit: [a], routes: [{files: /a, cache: 1y}]}]",
+        "sites: [{hosts: a, maintenance: on, allow: 10.0.0.0/8, basic_auth: off, routes: []}]",
+        "headers: {preset: strict, X-A: null}\nerror_pages: {5xx: a.html}\nsites: []",
     ],
 )
 def test_short_forms_pass(text: str) -> None:
@@ -64,6 +70,7 @@ def test_what_is_not_built_says_so() -> None:
     found = json_schema()
     assert found["properties"]["acme"]["deprecated"]
     assert (
-        found["$defs"]["Route"]["properties"]["files"]["description"] == "Not built yet: refused."
+        found["$defs"]["WebSocket"]["properties"]["ping_interval"]["description"]
+        == "Not built yet: refused."
     )
-    assert "deprecated" not in found["$defs"]["Route"]["properties"]["proxy"]
+    assert "deprecated" not in found["$defs"]["Route"]["properties"]["files"]

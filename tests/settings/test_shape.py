@@ -8,7 +8,8 @@ def test_keys() -> None:
     assert "path" in keys_at(("sites", 0, "routes", 3))
     assert set(keys_at(("sites", 0, "tls"))) == {"cert", "key"}
     assert "acme" not in keys_at(())
-    assert "files" not in keys_at(("sites", 0, "routes", 0))
+    assert set(keys_at(("sites", 0, "routes", 0, "cache"))) == {"age", "immutable"}
+    assert "ping_interval" not in keys_at(("sites", 0, "routes", 0, "websocket"))
 
 
 def test_models() -> None:
@@ -21,5 +22,12 @@ def test_words_of_other_proxies() -> None:
     assert meant(("sites", 0, "routes", 0, "proxy_pass")) == "proxy"
     assert meant(("sites", 0, "routes", 0, "upstrem")) == "proxy"
     assert meant(("worker_proceses",)) == "workers"
-    assert meant(("sites", 0, "routes", 0, "root")) == ""
+    assert meant(("sites", 0, "routes", 0, "root")) == "files"
+    assert meant(("sites", 0, "routes", 0, "limit_req")) == "rate_limit"
+    assert meant(("sites", 0, "routes", 0, "auth_request")) == "forward_auth"
+    assert meant(("sites", 0, "routes", 0, "try_files")) == "fallback"
+    assert meant(("sites", 0, "routes", 0, "expires")) == "cache"
+    assert meant(("sites", 0, "gzip")) == "compress"
+    assert meant(("sites", 0, "basic_auth", "auth_basic_user_file")) == "users_file"
+    assert meant(("error_page",)) == "error_pages"
     assert meant(("zzz",)) == ""

@@ -1,4 +1,6 @@
-from proxy.settings.source import Source, masked, names_secret
+import pytest
+
+from proxy.settings.source import Source, guards_secret, hashless, masked, names_secret
 
 
 def test_a_problem_shows_its_line_and_a_caret() -> None:
@@ -43,3 +45,40 @@ def test_keys_that_name_secrets() -> None:
     assert names_secret("password")
     assert not names_secret("path")
     assert not names_secret(0)
+
+
+def test_hashes_are_not_quoted() -> None:
+    assert hashless("alice:$2b$12$abc x") == "alice:*** x"
+    assert masked("  a: $argon2id$v=19$m=65536,t=3,p=4$c2$aGFz") == "  a: ***"
+    assert masked("{a: '$apr1$x$y', b: 1}") == "{a: '***', b: 1}"
+    assert hashless("users.p=4$c2FsdA$aGFzaA") == "users.***"
+    assert hashless("costs $5 and $HOME") == "costs $5 and $HOME"
+
+
+def test_what_is_hidden_is_quoted_nowhere() -> None:
+    source = Source("p", "a: {x: hunter2, y: 3}\nb: |\n  hunter2\n  hunter2 z\n")
+    source.hide((0, 7), (0, 14))
+    source.hide((1, 3), (3, 9))
+    behind = source.problem((0, 19), "wrong")
+    assert behind.snippet == "    a: {x: ***, y: 3}\n                   ^"
+    assert behind.col == 20
+    assert source.problem((0, 3), "wrong").snippet.endswith("\n       ^")
+    for line in (1, 2, 3):
+        assert "hunter2" not in source.problem((line, 0), "wrong").snippet
+
+
+@pytest.mark.parametrize(
+    ("path", "written", "secret"),
+    [
+        (("sites", 0, "basic_auth", "users", "alice"), "x", True),
+        (("sites", 0, "basic_auth", "users", "realm"), "x", True),
+        (("sites", 0, "basic_auth", "user"), "x", True),
+        (("sites", 0, "basic_auth", "realm"), "x", False),
+        (("sites", 0, "basic_auth", "users_file"), "x", False),
+        (("sites", 0, "basic_auth"), "alice:x", True),
+        (("sites", 0, "basic_auth"), "off", False),
+        (("sites", 0, "hosts", 0), "x", False),
+    ],
+)
+def test_where_hashes_are(path: tuple[str | int, ...], written: str, *, secret: bool) -> None:
+    assert guards_secret(path, written) == secret
