@@ -4,5 +4,6 @@
 puts a proxy through the bad days: reloads, killed workers, restarted upstreams, slow peers.
 README.md beside this file says how it measures and what the figures do not show.
 
-May import: nothing of `proxy`; the proxy is started as its users start it, as a command.
+May import: nothing of `proxy`, which is started as its users start it, as a command; but for
+`checks`, which measures policies within its own process.
 """

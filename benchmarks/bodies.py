@@ -8,6 +8,7 @@ from pathlib import Path
 
 SMALL = 100
 """Bytes of the answer to `/small`, and to every path that begins so."""
+PAGES = 32
 
 _TEXT = """
 a about across after again against along and around at away back because before behind below between
@@ -34,20 +35,21 @@ def picture(size: int) -> bytes:
     return random.Random(size).randbytes(size)
 
 
-def records(size: int) -> bytes:
-    """A page of a JSON API of about so many bytes: every record has values of its own.
+def records(size: int, page: int) -> bytes:
+    """A page of a JSON API of so many bytes, 2 KB at least: each record has values of its own.
 
-    gzip makes a third of it, as it does of such answers; one record repeated would shrink to a
+    gzip makes a good third of it, as it does of such answers; one record repeated would shrink to a
     fiftieth, and cost less CPU.
     """
-    source = random.Random(size)
+    source = random.Random(size + page)
     results: list[dict[str, object]] = []
-    left = size
-    while left > 0:
+    answer: dict[str, object] = {"count": 4711, "page": page, "remark": "", "results": results}
+    left = size - len(as_json(answer))
+    while left > 1000:
         results.append(record(source, len(results) + 1))
-        left -= len(as_json(results[-1])) + 1
-    page = {"count": 4711, "next": "https://localhost/api/movies/?page=2", "previous": None}
-    return as_json({**page, "results": results})
+        left = size - len(as_json(answer))
+    answer["remark"] = sentence(source, left, left)[:left]
+    return as_json(answer)
 
 
 def record(source: random.Random, number: int) -> dict[str, object]:
@@ -82,10 +84,14 @@ def as_json(value: object) -> bytes:
 UPSTREAM: Mapping[str, bytes] = {
     "/10k": binary(10 << 10),
     "/1m": binary(1 << 20),
-    "/json/10k.json": records(10 << 10),
-    "/json/100k.json": records(100 << 10),
+    **{f"/json/10k-{page}.json": records(10 << 10, page) for page in range(PAGES)},
+    **{f"/json/100k-{page}.json": records(100 << 10, page) for page in range(PAGES)},
 }
-"""What the upstream has beside `/small`, by path."""
+"""What the upstream has beside `/small`, by path.
+
+`/json/10k.json` is one page of that size after the other: a processor learns to foresee what is in
+10 KB that come again and again, and zlib then takes half the time for them.
+"""
 
 STATIC: Mapping[str, bytes] = {
     "/static/10k.webp": picture(10 << 10),
@@ -95,8 +101,9 @@ STATIC: Mapping[str, bytes] = {
 
 
 def length(path: str) -> int:
-    """Bytes of the answer to a path, before any content coding; 404 answers have others."""
-    body = UPSTREAM.get(path) or STATIC.get(path)
+    """Bytes of the good answer to a path, before any content coding."""
+    first = path.replace(".json", "-0.json")
+    body = UPSTREAM.get(first) or STATIC.get(first)
     return SMALL if body is None else len(body)
 
 

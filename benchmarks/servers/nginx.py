@@ -90,7 +90,17 @@ _ORIGIN = """\
         keepalive_timeout 600s;
         root files;
         location /small {{ default_type text/plain; return 200 "{small}"; }}
+        location ~ ^/json/(?<size>[0-9]+k)[.]json$ {{
+            alias files/json/$size-$page.json;
+            etag off;
+            max_ranges 0;
+            add_header Last-Modified "";
+        }}
         location / {{ }}
+    }}
+    split_clients "$connection $connection_requests" $page {{
+{pages}
+        * 0;
     }}
 """
 
@@ -146,7 +156,13 @@ class Nginx(Server):
 def start_origin(folder: Path, port: int, cores: frozenset[int]) -> Running:
     """Start the upstream: 100 bytes from memory, the rest from files; one worker, no log."""
     bodies.write(folder / "files", bodies.UPSTREAM)
-    http = _ORIGIN.format(host=HOST, port=port, small="x" * bodies.SMALL)
+    share = 100 // bodies.PAGES
+    http = _ORIGIN.format(
+        host=HOST,
+        port=port,
+        small="x" * bodies.SMALL,
+        pages="\n".join(f"        {share}% {page};" for page in range(1, bodies.PAGES)),
+    )
     command = write_configuration(folder, http, workers=1)
     return Running("origin", Launch(command, cores, folder, {}), port, folder / "output.log")
 

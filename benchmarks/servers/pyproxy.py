@@ -66,7 +66,7 @@ class PyProxy(Server):
                 "body": f"{options.body >> 20}MB",
             },
             "upstreams": {"origin": origin},
-            "headers": response_headers(options),
+            "headers": {**({} if logged else {"preset": "none"}), **response_headers(options)},
             **self.rate_limits(options),
             "sites": [
                 {
