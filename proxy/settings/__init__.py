@@ -4,5 +4,5 @@
 that tells every mistake with its place. Nothing that serves requests reads these models; the
 compiler turns them into a Program.
 
-May import: observe, message, errors.
+May import: policy, observe, message, errors.
 """

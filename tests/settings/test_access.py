@@ -71,7 +71,7 @@ def test_basic_auth() -> None:
         ("{}", "basic_auth: nobody could get in: give `users`, or a `users_file`"),
         ("{users: {}}", "nobody could get in"),
         ("{realm: x}", "nobody could get in"),
-        ("{users: {alice: hunter2}}", "users.alice: expected a hash by argon2 or bcrypt"),
+        ("{users: {alice: hunter2}}", "users.alice: this is not a hash by argon2id"),
         ("{users: [alice]}", "users: expected a table of keys"),
         ("{users: {'a:b': 'x'}}", "users.a:b: a user's name has no colon"),
         ("{user: {alice: x}}", "did you mean `users`?"),

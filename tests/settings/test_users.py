@@ -9,7 +9,7 @@ from proxy.settings.users import USERS_LIMIT, password_hash, read_users, user_na
 ARGON2 = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("secret")
 BCRYPT = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
 
-NO_HASH = "expected a hash by argon2 or bcrypt, never a password; `pyproxy hash-password` makes one"
+NO_HASH = "this is not a hash by argon2id, argon2i or bcrypt; make one with `pyproxy hash-password`"
 
 
 @pytest.mark.parametrize("written", [ARGON2, BCRYPT, BCRYPT.replace("$2b$", "$2y$")])
@@ -20,25 +20,26 @@ def test_hashes(written: str) -> None:
 @pytest.mark.parametrize(
     ("written", "part"),
     [
-        ("hunter2", "never a password"),
-        ("", "never a password"),
-        (None, "never a password"),
-        (7, "never a password"),
-        (ARGON2[:-1] + "!", "cut short"),
-        (ARGON2.partition(",")[0], "in { } it needs quotes"),
-        (BCRYPT[:-1], "cut short"),
-        (BCRYPT + "\n", "cut short"),
-        (BCRYPT.replace("$04$", "$32$"), "cut short"),
-        ("$apr1$salt$hash", "too easily guessed"),
-        ("{SHA}abc=", "too easily guessed"),
-        ("$6$salt$hash", "too easily guessed"),
+        ("hunter2", "this is not a hash by argon2id, argon2i or bcrypt"),
+        ("", "this is not a hash by argon2id, argon2i or bcrypt"),
+        (None, "expected a hash"),
+        (7, "expected a hash"),
+        (ARGON2[:-1] + "!", "this is an argon2 or bcrypt hash that is not whole"),
+        (ARGON2.partition(",")[0], "that is not whole"),
+        (BCRYPT[:-1], "that is not whole"),
+        (BCRYPT + "\n", "that is not whole"),
+        (BCRYPT.replace("$04$", "$31$"), "this is a bcrypt hash of cost 31"),
+        (ARGON2.replace("argon2id", "argon2d"), "this is argon2d"),
+        ("$apr1$salt$hash", "this is Apache's MD5"),
+        ("{SHA}abc=", "this is SHA-1"),
+        ("$6$salt$hash", "this is SHA-512 crypt"),
     ],
 )
 def test_what_is_no_hash(written: object, part: str) -> None:
     with pytest.raises(WrongValueError) as caught:
         password_hash(written)
     assert part in caught.value.reason
-    assert "pyproxy hash-password" in caught.value.reason
+    assert "`pyproxy hash-password`" in caught.value.reason
     assert caught.value.suggestion == ""
     assert not written or str(written) not in caught.value.reason
 
