@@ -6,7 +6,6 @@ from proxy.compiler.sources import Scope
 from proxy.policy.basic_auth import basic_auth
 from proxy.policy.part import Part
 from proxy.policy.password_checks import PasswordChecks
-from proxy.policy.passwords import check_hash
 from proxy.settings.users import read_users
 
 Users = tuple[tuple[str, str], ...]
@@ -20,33 +19,23 @@ def compile_basic_auth(scope: Scope) -> Part | None:
 
     Raises:
         KeyError: The users file was not read.
-        ValueError: A hash cannot be used. The text names the user, and never the hash.
     """
     auth = scope.settings.basic_auth_of(scope.site, scope.route)
     if auth is None:
         return None
     users: dict[str, str] = {}
     if auth.users_file is not None:
-        users.update(_in_file(scope.sources.contents[auth.users_file], auth.users_file))
-    users.update(_checked(tuple(auth.users.items()), f"basic_auth of {scope.label}"))
+        users.update(_in_file(scope.sources.contents[auth.users_file]))
+    users.update(auth.users)
     return _part(auth.realm, tuple(users.items()))
-
-
-def _checked(users: Users, where: str) -> Users:
-    for name, written in users:
-        try:
-            check_hash(written)
-        except ValueError as error:
-            raise ValueError(f"{where}: user {name!r} has {error}") from None
-    return users
 
 
 # Most routes of a site have the same users: they are read and kept once.
 
 
 @lru_cache(maxsize=16)
-def _in_file(content: bytes, path: str) -> Users:
-    return _checked(tuple(read_users(content).items()), path)
+def _in_file(content: bytes) -> Users:
+    return tuple(read_users(content).items())
 
 
 @lru_cache(maxsize=64)

@@ -86,17 +86,16 @@ def _check_argon2(kind: str, memory: int, passes: int, lanes: int) -> None:
         raise ValueError(f"argon2d, which others on the machine can watch at work; {_ADVICE}")
     if memory > _MOST_MEMORY or memory * passes > _MOST_WORK:
         raise ValueError(
-            f"an argon2 hash of {memory >> 10} MiB and {passes} passes: at most "
-            f"{_MOST_MEMORY >> 10} MiB, and {_MOST_WORK >> 10} MiB in all passes, are taken; "
-            f"{_ADVICE}"
+            f"an argon2 hash with m={memory},t={passes}: m up to {_MOST_MEMORY}, and m times t "
+            f"up to {_MOST_WORK}, are taken; {_ADVICE}"
         )
     if not 1 <= passes <= _MOST_PASSES or not 1 <= lanes <= _MOST_LANES:
         raise ValueError(
-            f"an argon2 hash of {passes} passes and {lanes} lanes: at most {_MOST_PASSES} and "
-            f"{_MOST_LANES} are taken; {_ADVICE}"
+            f"an argon2 hash with t={passes},p={lanes}: t from 1 to {_MOST_PASSES}, and p from 1 "
+            f"to {_MOST_LANES}, are taken; {_ADVICE}"
         )
     if memory < 8 * lanes:  # RFC 9106, 3.1
-        raise ValueError(f"an argon2 hash that cannot be: {memory} KiB for {lanes} lanes")
+        raise ValueError(f"an argon2 hash that cannot be: m={memory} for p={lanes}; {_ADVICE}")
 
 
 def verify(written: str, password: bytes) -> bool:
