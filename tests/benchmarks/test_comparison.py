@@ -2,13 +2,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.comparison import run_row
+from benchmarks.comparison import compare, run_row
 from benchmarks.figures import Sample
 from benchmarks.load import LoadError
 from benchmarks.rig import Rig, Settings
 from benchmarks.rows import Row
 from benchmarks.servers.nginx import Nginx
-from benchmarks.servers.server import Server
+from benchmarks.servers.server import Feature, Server
 from benchmarks.work import Work
 
 pytestmark = pytest.mark.needs("nginx", "taskset")
@@ -31,6 +31,20 @@ class Diary(Work):
         if server.name == "broken" and self.turns.count("broken") == 2:
             raise LoadError("gone")
         return Sample(float(len(self.turns)))
+
+
+class NeedsFiles(Diary):
+    """Work that not every server can do."""
+
+    @property
+    def needs(self) -> frozenset[Feature]:
+        return frozenset({Feature.FILES})
+
+
+class WithoutFiles(Nginx):
+    """nginx, were it like others."""
+
+    lacks = frozenset({Feature.FILES})
 
 
 @pytest.fixture
@@ -59,3 +73,12 @@ def test_a_server_in_trouble_loses_its_row_and_disturbs_no_other(rig: Rig) -> No
     assert (absent.valid, broken.valid, fine.valid) == (False, False, True)
     assert work.turns.count("broken") == 2
     assert work.turns.count("a") == ROUNDS
+
+
+def test_a_server_that_lacks_what_a_row_needs_is_left_out_of_it(rig: Rig) -> None:
+    told: list[str] = []
+    rows = [Row("files", "of files", "unit", NeedsFiles()), Row("any", "any", "unit", Diary())]
+    cells = compare(rig, rows, [WithoutFiles("without"), Nginx("with")], told.append)
+    found = [(cell.row, cell.server) for cell in cells]
+    assert found == [("files", "with"), ("any", "without"), ("any", "with")]
+    assert len(told) == len(rows) + len(cells)

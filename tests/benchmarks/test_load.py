@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import load
-from benchmarks.load import Load, LoadError, Target
+from benchmarks.load import Asked, Kind, Load, LoadError, Target
 
 WRK = """\
 Running 2s test @ https://localhost:18443/small
@@ -41,7 +41,16 @@ def h2load(
 
 def test_wrk_tells_requests_latency_and_every_kind_of_error() -> None:
     result = load.parse_wrk(WRK)
-    assert result == Load(73942, 2.0, bad_answers=5, broken=6, late=4, p50_ms=0.436, p99_ms=0.995)
+    assert result == Load(
+        73942,
+        2.0,
+        bad_answers=5,
+        broken=6,
+        late=4,
+        p50_ms=0.436,
+        p99_ms=0.995,
+        received=11312806,
+    )
     assert result.errors == 15
     assert result.rate == 36971
 
@@ -94,11 +103,21 @@ def test_a_load_of_nothing_has_no_rate() -> None:
 
 def test_every_run_of_wrk_has_a_word_of_its_own() -> None:
     target = Target(443, "/small", frozenset({1}))
+    asked = Asked(Kind.PATHS)
     first, second = (
-        load.wrk_command(target, seconds=2, connections=32, different=True) for _ in range(2)
+        load.wrk_command(target, seconds=2, connections=32, asked=asked) for _ in range(2)
     )
-    assert "different" in first
+    assert "paths" in first
     assert first != second
+
+
+def test_a_client_of_one_coding_names_no_other() -> None:
+    command = load.wrk_command(
+        Target(443, "/", frozenset({1})), seconds=1, connections=1, asked=Asked(coding="gzip")
+    )
+    codings = [word for word in command if word.startswith("Accept-Encoding")]
+    assert codings == ["Accept-Encoding: gzip"]
+    assert len([word for word in command if ": " in word]) == 11
 
 
 def test_a_browser_sends_eleven_headers() -> None:

@@ -3,7 +3,7 @@ import stat
 from pathlib import Path
 
 from benchmarks import stage
-from benchmarks.stage import Cores, Options
+from benchmarks.stage import Cores, Options, Policies
 
 
 def test_the_certificate_fits_its_key_and_the_key_is_private(tmp_path: Path) -> None:
@@ -19,3 +19,7 @@ def test_all_cores_are_everybodys_when_workers_share() -> None:
 def test_the_generation_is_sent_only_when_there_is_one() -> None:
     assert stage.response_headers(Options()) == stage.SECURITY_HEADERS
     assert stage.response_headers(Options(generation=3))["X-Generation"] == "3"
+
+
+def test_without_policies_there_are_no_headers() -> None:
+    assert stage.response_headers(Options(policies=Policies.NONE)) == {}

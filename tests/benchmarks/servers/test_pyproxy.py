@@ -1,9 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.servers.pyproxy import PyProxy
-from benchmarks.stage import Options, Part, Stage, make_certificate, split_cores
+from benchmarks.stage import Options, Part, Policies, Stage, make_certificate, split_cores
 from proxy.settings.load import load
 
 
@@ -21,6 +22,18 @@ def test_the_configuration_is_one_that_the_proxy_takes(part: Part) -> None:
     assert settings.workers == part.workers
     assert settings.limits.body == 4 << 30
     assert settings.timeouts.keep_alive == 300
+
+
+@pytest.mark.parametrize("policies", Policies)
+@pytest.mark.parametrize("files", [False, True])
+def test_so_it_is_with_all_policies(part: Part, policies: Policies, *, files: bool) -> None:
+    options = Options(policies=policies, files=files, rate=7)
+    settings = load(PyProxy().prepare(replace(part, options=options))[-1], {})
+    (site,) = settings.sites
+    limits = {name for route in site.routes for name in route.rate_limit or ()}
+    assert limits == set(settings.rate_limits)
+    assert limits == ({"clients"} if policies is Policies.EVERY else set())
+    assert any(route.files for route in site.routes) is files
 
 
 def test_a_reload_is_a_command_on_the_same_file(part: Part) -> None:
