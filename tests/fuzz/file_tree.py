@@ -102,7 +102,10 @@ _tricks = st.sampled_from([
     "a.txt%00.html", "a.txt;x=1", "a.txt%20", "a.txt.", "index.html%2f", "~root", "%", "%2",
     "%zz", "\\", "C:", "http:", "@", "*",
 ])  # fmt: skip
-_text = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=6)
+# A query is put behind the path below; "#" in it is refused, which is another matter.
+_text = st.text(
+    st.sampled_from([chr(code) for code in range(0x21, 0x7F) if code != 0x3F]), max_size=6
+)
 _segment = st.one_of(_known, _known, _known, _tricks, _text)
 _slash = st.sampled_from(
     ["/"] * 8 + ["//", "///", "%2f", "%2F", "%5c", "\\", "/./", "/../", "/%2e%2e/"]
