@@ -1,6 +1,7 @@
 """The bodies that are served: by path at the upstream, by name in the folder of static files."""
 
 import json
+import os
 import random
 import uuid
 from collections.abc import Mapping
@@ -9,6 +10,8 @@ from pathlib import Path
 SMALL = 100
 """Bytes of the answer to `/small`, and to every path that begins so."""
 PAGES = 32
+
+_CHANGED = 1_750_000_000  # seconds since 1970
 
 _TEXT = """
 a about across after again against along and around at away back because before behind below between
@@ -108,8 +111,12 @@ def length(path: str) -> int:
 
 
 def write(folder: Path, bodies: Mapping[str, bytes]) -> None:
-    """Write bodies as files beneath a folder."""
+    """Write bodies as files beneath a folder, which were last changed long ago.
+
+    A server may keep less of a file that was changed a moment ago, for it may change once more.
+    """
     for path, body in bodies.items():
         file = folder / path.lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(body)
+        os.utime(file, (_CHANGED, _CHANGED))

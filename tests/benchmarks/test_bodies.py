@@ -43,3 +43,4 @@ def test_bodies_become_files(tmp_path: Path) -> None:
     bodies.write(tmp_path, {"/a/b/c": b"x", "/d": b"y"})
     assert (tmp_path / "a" / "b" / "c").read_bytes() == b"x"
     assert (tmp_path / "d").read_bytes() == b"y"
+    assert (tmp_path / "d").stat().st_mtime < (tmp_path / "a").stat().st_mtime - 1e6
