@@ -15,7 +15,7 @@ from proxy.run.loading import LoadError, load
 from proxy.run.privileges import PrivilegeError
 from proxy.settings.advice import warnings
 
-HEADINGS = ("site", "route", "methods", "if", "goes to", "limits")
+HEADINGS = ("site", "route", "methods", "if", "goes to", "policies", "limits")
 
 
 @click.command(name="check")
@@ -59,7 +59,16 @@ def routes(program: Program) -> str:
     """Return the table of routes, and below it the headers of every answer."""
     rows = describe(program)
     cells = [
-        (row.site, row.path, row.methods, row.conditions, row.action, row.limits) for row in rows
+        (
+            row.site,
+            row.path,
+            row.methods,
+            row.conditions,
+            row.action,
+            row.policies,
+            row.limits,
+        )
+        for row in rows
     ]
     blocks = [table([HEADINGS, *cells])]
     for headers in dict.fromkeys(row.headers for row in rows if row.headers):

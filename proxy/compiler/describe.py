@@ -2,10 +2,32 @@
 
 from dataclasses import dataclass
 
+from proxy.policy import (
+    access,
+    basic_auth,
+    cache_headers,
+    compression,
+    forward_auth,
+    intercept,
+    maintenance,
+    rate_limit,
+)
 from proxy.policy.body_limit import spell_size
 from proxy.routing.program import Program
 from proxy.routing.route import Route
 from proxy.routing.sites import Site
+
+_POLICIES = {
+    maintenance.NAME: "maintenance",
+    access.NAME: "by address",
+    rate_limit.NAME: "rate limit",
+    basic_auth.NAME: "password",
+    forward_auth.NAME: "forward auth",
+    intercept.NAME: "own error pages",
+    cache_headers.NAME: "cache headers",
+    compression.NAME: "compression",
+}
+"""In words. What is not here stands in a column of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +40,7 @@ class Row:
         methods: "any", or the methods it takes.
         conditions: Headers the request must carry, "" for none.
         action: "proxy django", "redirect 308 /new/", "respond 204".
+        policies: What is asked of requests, or done to answers, beside that.
         limits: The body's, and the times of a hop.
         headers: The lines set on every answer over TLS.
     """
@@ -27,6 +50,7 @@ class Row:
     methods: str
     conditions: str
     action: str
+    policies: str
     limits: str
     headers: tuple[str, ...]
 
@@ -53,6 +77,7 @@ def _row(site: str, route: Route) -> Row:
         methods=", ".join(sorted(route.methods)) if route.methods else "any",
         conditions=", ".join(f"{name}: {value}" for name, value in route.headers),
         action=route.action,
+        policies=", ".join(_POLICIES[name] for name in route.policies if name in _POLICIES),
         limits=_limits(route),
         headers=tuple(route.edit.block.decode("latin-1").split("\r\n")[:-1]),
     )

@@ -41,6 +41,7 @@ class Route:
 
     Attributes:
         label: For the log and `pyproxy check`: the path as written, with its methods if any.
+        policies: Names of its parts, in their order.
         action: What it does, in words for `pyproxy check`: "proxy django", "respond 204".
         methods: The methods it takes, or None for all.
         headers: Lower-case name and value that the request must carry, all of them.
@@ -69,6 +70,7 @@ class Route:
     shapes: tuple[Shape, ...] = ()
     encode: Encode | None = None
     error_pages: ErrorPages = NO_PAGES
+    policies: tuple[str, ...] = ()
     action: str = ""
     serve: Callable[[Exchange], None] | None = None
 

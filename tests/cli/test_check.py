@@ -40,7 +40,7 @@ def test_a_right_file_is_shown_as_what_it_comes_to(config: Path) -> None:
     assert f"{config}: right" in lines
     assert "listens on 127.0.0.1:8080 (http), 127.0.0.1:8443 (https)" in lines
     assert "workers 3" in lines
-    assert "a.test /api/ POST proxy django body 1 MB, response 60 s" in lines
+    assert "a.test /api/ POST proxy django compression body 1 MB, response 60 s" in lines
     assert "answers of a.test / have" in lines
     assert "X-Own: yes" in lines
     assert "no route proxies to this upstream" in done.stderr

@@ -33,6 +33,7 @@ def test_a_row_for_each_route_in_the_order_of_trial() -> None:
         methods="any",
         conditions="",
         action="redirect 302 /new/",
+        policies="",
         limits="body unlimited",
         headers=(*base, policy),
     )
@@ -45,3 +46,19 @@ def test_a_row_for_each_route_in_the_order_of_trial() -> None:
 def test_only_the_default_site_is_marked() -> None:
     rows = describe(program("sites: [{hosts: [localhost], routes: [{path: /, respond: 204}]}]"))
     assert [row.site for row in rows] == ["localhost"]
+
+
+def test_policies_are_told_in_the_order_in_which_they_come() -> None:
+    (row,) = describe(
+        program(
+            """
+            rate_limits: {api: {rate: 5/second}}
+            sites:
+              - hosts: [localhost]
+                compress: on
+                routes:
+                  - {path: /, proxy: "http://app:80", rate_limit: api, allow: 10.0.0.0/8, cache: 1d}
+            """
+        )
+    )
+    assert row.policies == "by address, rate limit, cache headers, compression"
