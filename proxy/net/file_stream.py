@@ -7,6 +7,7 @@ one fast client does not keep it from all others.
 
 import asyncio
 import errno
+import logging
 import os
 from collections import deque
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ from proxy.files.representation import Piece
 from proxy.net.file_desk import FileDesk
 from proxy.policy.part import Encoder
 
+_log = logging.getLogger("pyproxy.files")
 _AT_ONCE = 128 * 1024
 _FROM_DISK = 256 * 1024  # a turn of a thread costs as much as reading half of it from memory
 
@@ -173,9 +175,11 @@ class FileStream:
         exchange.stream.end(exchange, b"")
 
     def _fail(self, why: str) -> None:
+        """Cut the answer short; nobody else says why, since its head went out long ago."""
+        exchange = self._exchange
         self._close()
-        error = ProxyError(500, Fault.PROXY, f"the file {why}")
-        self._service.fail(self._exchange, error)
+        _log.error("request %s: the file for %a %s", exchange.request_id, exchange.head.path, why)
+        self._service.fail(exchange, ProxyError(500, Fault.PROXY, f"the file {why}"))
 
     def _close(self) -> None:
         self._encoder = None

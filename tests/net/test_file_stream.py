@@ -117,7 +117,9 @@ async def test_a_client_that_leaves_closes_the_file(tmp_path: Path, worker: Work
     assert len(download.sink.pieces) == 1
 
 
-async def test_a_file_that_becomes_shorter_is_cut_visibly(tmp_path: Path, worker: Worker) -> None:
+async def test_a_file_that_becomes_shorter_is_cut_visibly(
+    tmp_path: Path, worker: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
     download = Download(tmp_path, worker)
     download.sink.on_body = lambda: os.truncate(download.path, 200_000)
     download.stream.start()
@@ -125,6 +127,7 @@ async def test_a_file_that_becomes_shorter_is_cut_visibly(tmp_path: Path, worker
     assert not download.sink.over
     assert download.sink.body == CONTENT[:200_000]
     assert "shorter" in worker.errors[0].detail
+    assert "the file for '/' became shorter while it was sent" in caplog.text
     assert download.closed
 
 
