@@ -2,7 +2,9 @@
 
 An age is said of what may be kept at all: answers to GET and HEAD with 200, 206 or 304, and with
 301 or 308, which browsers keep for ever where nobody says for how long. Not of other redirects,
-which nginx's `expires` does: one to the login page would stay. Nor of errors.
+which nginx's `expires` does: one to the login page would stay. Nor of errors, nor of a page that
+came where a script, a style sheet or an image was asked for: single-page applications answer so
+what a deployment has taken away or not brought yet.
 
 Who serves the answer knows best what must not be kept. An answer that says `no-store`, `private` or
 `no-cache` of itself goes out as it is; one that sets a cookie becomes `private` and has no
@@ -18,7 +20,7 @@ Fields set by `response_headers` come later and replace these.
 import re
 from collections.abc import Callable
 from email.utils import formatdate
-from typing import Literal
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 from proxy.exchange.exchange import Exchange
 from proxy.message.edit import FieldEdit
@@ -40,40 +42,51 @@ _directives = re.compile(
     r"(?:\A|,)[ \t]*(no-store|private|no-cache|no-transform)(?=[ \t]*(?:[,=]|\Z))", re.IGNORECASE
 ).findall
 
-Make = Callable[[ResponseHead], ResponseHead]
+_is_page = re.compile(r"text/html|application/xhtml\+xml", re.IGNORECASE).match
+_PARTS_OF_PAGES = (
+    ".js", ".mjs", ".css", ".map", ".json", ".wasm", ".svg", ".png", ".jpg", ".jpeg", ".gif",
+    ".webp", ".avif", ".ico", ".woff", ".woff2", ".ttf", ".otf",
+)  # fmt: skip
+
+Made = TypeVar("Made")
 
 
-class _Shaped:
+class _Memo(Generic[Made]):
     """What was made of heads, for as long as it holds.
 
     An upstream's connection hands out one head for one and the same bytes, and what is sent to a
     client is prepared once for a head. So must what is made of it be one and the same object.
     """
 
-    __slots__ = ("_made", "_make")
+    __slots__ = ("_made", "_make", "forget", "known")
 
-    def __init__(self, make: Make) -> None:
+    def __init__(self, make: Callable[[ResponseHead], Made]) -> None:
         self._make = make
-        self._made: dict[ResponseHead, ResponseHead] = {}
+        self._made: dict[ResponseHead, Made] = {}
+        self.known = self._made.get
+        self.forget = self._made.clear
 
-    def of(self, head: ResponseHead) -> ResponseHead:
-        made = self._made.get(head)
-        if made is None:
-            if len(head.block) > _LARGEST:
-                return self._make(head)
+    def make(self, head: ResponseHead) -> Made:
+        made = self._make(head)
+        if len(head.block) <= _LARGEST:
             if len(self._made) >= _MOST_HEADS:
                 self._made.clear()
-            made = self._made[head] = self._make(head)
+            self._made[head] = made
         return made
 
-    def forget(self) -> None:
-        self._made.clear()
+
+class _Aged(NamedTuple):
+    """What is made of one head: for any name, and for one that carries a hash."""
+
+    plain: ResponseHead
+    hashed: ResponseHead
+    is_page: bool
 
 
 class _Age:
     """Makes heads that say for how long."""
 
-    __slots__ = ("_age", "_expires", "_hashed", "_immutable", "_now", "_plain", "_second")
+    __slots__ = ("_age", "_expires", "_immutable", "_memo", "_now", "_second")
 
     def __init__(self, age: int, now: Callable[[], float], *, immutable: bool) -> None:
         self._age = age
@@ -81,8 +94,7 @@ class _Age:
         self._immutable = immutable
         self._second = -1
         self._expires = b""
-        self._plain = _Shaped(lambda head: self._aged(head, ""))
-        self._hashed = _Shaped(lambda head: self._aged(head, ", immutable"))
+        self._memo = _Memo(self._aged)
 
     def shape(self, exchange: Exchange, head: ResponseHead) -> ResponseHead:
         request = exchange.head
@@ -91,24 +103,30 @@ class _Age:
         now = self._now()
         if not self._second <= now < self._second + 1:
             self._turn(int(now))
-        if self._immutable and carries_hash(request.path):
-            return self._hashed.of(head)
-        return self._plain.of(head)
+        plain, hashed, is_page = self._memo.known(head) or self._memo.make(head)
+        if is_page and request.path.endswith(_PARTS_OF_PAGES):
+            return head
+        return hashed if self._immutable and carries_hash(request.path) else plain
 
     def _turn(self, second: int) -> None:
         self._second = second
         self._expires = f"Expires: {formatdate(second + self._age, usegmt=True)}\r\n".encode()
-        self._plain.forget()
-        self._hashed.forget()
+        self._memo.forget()
 
-    def _aged(self, head: ResponseHead, more: str) -> ResponseHead:
+    def _aged(self, head: ResponseHead) -> _Aged:
         block = head.block
         said = _said(block)
         if said & {"no-store", "private", "no-cache"}:
-            return head
+            return _Aged(head, head, is_page=False)
         private = "private, " if field_values(block, "set-cookie") else ""
-        line = _line(f"{private}max-age={self._age}{more}", said)
-        return head.with_block(_without(block) + line + (b"" if private else self._expires))
+        expires = b"" if private else self._expires
+        value = f"{private}max-age={self._age}"
+        rest = _without(block)
+        plain = head.with_block(rest + _line(value, said) + expires)
+        hashed = plain
+        if self._immutable:
+            hashed = head.with_block(rest + _line(f"{value}, immutable", said) + expires)
+        return _Aged(plain, hashed, any(map(_is_page, field_values(block, "content-type"))))
 
 
 def cache_age(age: int, now: Callable[[], float], *, immutable: bool = False) -> Part:
@@ -136,8 +154,8 @@ def cache_word(word: Literal["no-store", "no-cache"]) -> Part:
                 value = "private, no-cache"
         return head.with_block(_without(block) + _line(value, said))
 
-    shaped = _Shaped(worded)
-    return Part(NAME, shape=lambda _exchange, head: shaped.of(head))
+    memo = _Memo(worded)
+    return Part(NAME, shape=lambda _exchange, head: memo.known(head) or memo.make(head))
 
 
 def _said(block: bytes) -> set[str]:

@@ -164,6 +164,16 @@ def test_files_of_an_application_and_files_of_ours(
     assert field(part.head, "cache-control") == expected
 
 
+def test_a_page_is_not_kept_as_the_script_it_stands_in_for(proxy: RunningProxy) -> None:
+    """Single-page applications answer any path with their page, that of a new script too."""
+    said = "status=200&header=Content-Type:text/html"
+    done = curl(proxy, f"/month/index-BxY12abc.js?{said}")
+    assert field(done.head, "cache-control") is None
+    assert field(done.head, "expires") is None
+    done = curl(proxy, f"/month/somewhere?{said}")
+    assert field(done.head, "cache-control") == "max-age=2592000"
+
+
 def test_a_file_that_is_missing_is_not_kept_as_missing(proxy: RunningProxy) -> None:
     done = curl(proxy, "/files/main.3f2a1b9c.js")
     assert done.head.startswith("HTTP/1.1 404 ")

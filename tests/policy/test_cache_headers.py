@@ -115,6 +115,33 @@ def test_which_answers_have_an_age(status: int, method: str, *, is_aged: bool) -
     assert head.block == b"Cache-Control: max-age=1\r\n", "heads are never changed"
 
 
+PAGE = b"content-type: Text/HTML; charset=utf-8\r\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "block", "is_aged"),
+    [
+        ("/index-BxY12abc.js", PAGE, False),
+        ("/app.css", PAGE, False),
+        ("/logo.svg", b"Content-Type: application/xhtml+xml\r\n", False),
+        ("/app.js", b"Content-Type: text/javascript\r\n", True),
+        ("/app.js", b"", True),
+        ("/", PAGE, True),
+        ("/about.html", PAGE, True),
+        ("/v1.2/page", PAGE, True),
+        ("/app.js/", PAGE, True),
+    ],
+)
+@pytest.mark.parametrize("immutable", [False, True])
+def test_a_page_in_the_place_of_a_part_of_one_has_no_age(
+    path: str, block: bytes, *, is_aged: bool, immutable: bool
+) -> None:
+    shape = aged(immutable=immutable)
+    head = ResponseHead(200, "OK", block)
+    shape(asking("/elsewhere"), head)
+    assert (shape(asking(path), head) is not head) is is_aged
+
+
 @pytest.mark.parametrize(
     ("path", "immutable", "said"),
     [
