@@ -49,7 +49,11 @@ class Lock(Protocol):
 
 
 class RobustMutex:
-    """A mutex that survives its holder. To be made once, before the first fork."""
+    """A mutex that survives its holder. To be made once, before the first fork.
+
+    Who holds it must give it back before the memory goes: the C library keeps a list of what a
+    thread holds, in the mutexes themselves.
+    """
 
     __slots__ = ("_consistent", "_impatient", "_memory", "_pointer", "_wait", "give", "take")
 

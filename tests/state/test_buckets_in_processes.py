@@ -170,19 +170,22 @@ def test_deaths_in_the_middle_of_a_decision_leave_the_lock() -> None:
     spot = table.spot(WIDE.identity, b"key", single=False)
     for turn in range(1, 20):
         told, tell = os.pipe()
+        ended, end = os.pipe()
 
-        def die(tell: int = tell) -> None:
+        def die(tell: int = tell, ended: int = ended, end: int = end) -> None:
+            os.close(end)
             code = spot.lock.take()
             assert code == 0 or spot.lock.settle(code)
             table.charge(spot, NOW, max(NOW, table.full_at(spot, NOW, 0.0)) + WIDE.interval)
             os.write(tell, b"1")
-            signal.pause()
+            os.read(ended, 1)  # until it is killed, or the test has ended
 
         pid = forked(die)
         os.close(tell)
         assert os.read(told, 1) == b"1"
-        os.close(told)
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+        for each in (told, ended, end):
+            os.close(each)
         assert charged(table, WIDE, b"key") == 2 * turn - 1
         assert passes(table, [WIDE], b"key")
