@@ -85,7 +85,7 @@ def test_from_the_hash_to_the_upstream(
     done = curl(proxy, "/staff/", "-u", f"alice:{SECRET}")
     assert (done.code, json.loads(done.body)["target"]) == (0, "/staff/")
     users = [line.get("user") for line in access_log(proxy, 6)]
-    assert users[:3] in (["", "", ""], [None, None, None], ["-", "-", "-"])
+    assert users[:3] == [None, None, None]
     assert users[3:] == ["alice", "alice", "alice"]
     assert_nothing_secret(proxy, SECRET, made, basic("alice", SECRET)["Authorization"])
 
@@ -295,7 +295,7 @@ def test_guesses_do_not_keep_others_waiting(
     thread.join()
     statuses = Counter(answer.status for answer, _ in found)
     assert set(statuses) == {401, 429}
-    assert statuses[429] >= 20
+    assert statuses[429] >= 8
     assert {answer.get("retry-after") for answer, _ in found if answer.status == 429} == {"2"}
     assert len(waited) > 20
     assert sorted(waited)[len(waited) // 2] < 0.1  # a guess takes 0.2 s and more
