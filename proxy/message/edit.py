@@ -39,10 +39,14 @@ class FieldEdit:
 
     def apply(self, block: bytes) -> bytes:
         """Return `block` edited."""
-        if self._pattern is not None and block:
-            # A line is found by the LF that ends the one before, so the block is led by one.
-            block = self._pattern.sub(b"", b"\n" + block)[1:]
-        return block + self.block
+        return self.cut(block) + self.block
+
+    def cut(self, block: bytes) -> bytes:
+        """Return `block` without what goes out of it, and with nothing added: for trailers."""
+        if self._pattern is None or not block:
+            return block
+        # A line is found by the LF that ends the one before, so the block is led by one.
+        return self._pattern.sub(b"", b"\n" + block)[1:]
 
 
 NO_EDIT = FieldEdit()

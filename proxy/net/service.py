@@ -236,6 +236,9 @@ class Service:
                     return
             exchange.consumer = None
             waiting.serve(exchange)
+            found = exchange.head.prepared
+            if type(found) is Found:
+                found.plan = exchange.plan
             waiting.hand_over()
         except Exception as error:  # noqa: BLE001 - one bug must not take the worker's others along
             self._trouble(exchange, error)

@@ -126,6 +126,9 @@ class UpstreamConnection:
     def end_body(self, trailers: bytes) -> None:
         """The request is out; from now on the answer's head is waited for, if it has not come."""
         if self._chunked:
+            if trailers and self._plan is not None:
+                # Applications' servers may merge trailers into the head (RFC 9110, 6.5.2).
+                trailers = self._plan.request_edit.cut(trailers)
             self._channel.write(last_chunk(trailers))
         self._sent = True
         if self._plan is not None and self._machine.reading is Reading.HEAD:

@@ -1,7 +1,8 @@
 """An exchange whose gates cannot decide yet: carries out what they ask for.
 
-While it waits it is the exchange's consumer: what comes of the request's body is kept, and no more
-is read than one turn of the loop has brought. Whoever serves the exchange then gets all of it.
+While it waits it is the exchange's consumer: what comes of the request's body is kept, and nothing
+more is read once that is a lot. Whoever serves the exchange then gets all of it. As long as reading
+goes on, a client that leaves is noticed, and what is done for it ends.
 """
 
 import asyncio
@@ -20,6 +21,9 @@ from proxy.state.counters import Counters
 
 _THREADS = 2
 """Work is for the processor: more threads than it has cores would only take it from the loop."""
+
+_KEPT = 64 * 1024
+"""Bytes of a body beyond which no more of it is read."""
 
 
 class Workshop:
@@ -72,6 +76,7 @@ class Waiting:
         "_desk",
         "_ended",
         "_give_up",
+        "_held",
         "_pools",
         "_trailers",
         "exchange",
@@ -93,12 +98,11 @@ class Waiting:
         self.left = left
         self.serve = serve
         self._body: list[bytes] = []
+        self._held = 0
         self._ended = False
         self._trailers = b""
         self._give_up: Callable[[], object] | None = None
         exchange.consumer = self
-        if exchange.head.has_body:
-            exchange.stream.pause_body(exchange)
 
     def carry_out(self, wait: Wait) -> None:
         """Do what a gate asks for; it, or the next one, is heard then."""
@@ -161,7 +165,8 @@ class Waiting:
         consumer = exchange.consumer
         if consumer is None or not exchange.head.has_body:
             return
-        exchange.stream.resume_body(exchange)  # delivers nothing before this turn is over
+        if self._held > _KEPT:
+            exchange.stream.resume_body(exchange)  # delivers nothing before this turn is over
         for piece in self._body:
             if exchange.consumer is not consumer:
                 return
@@ -172,8 +177,11 @@ class Waiting:
     # From the client.
 
     def body_received(self, data: bytes) -> None:
-        """Keep a piece that was on its way when reading was paused."""
+        """Keep a piece, and read no more when that is enough."""
         self._body.append(data)
+        before, self._held = self._held, self._held + len(data)
+        if before <= _KEPT < self._held:
+            self.exchange.stream.pause_body(self.exchange)
 
     def body_ended(self, trailers: bytes) -> None:
         """The request's body is whole."""

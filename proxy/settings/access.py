@@ -151,7 +151,7 @@ class ForwardAuth(Table):
     ] = ()
     """Headers of its answer that go on to the upstream; the client's own are dropped."""
     timeout: Duration = 5.0
-    """For the whole answer; 503 beyond."""
+    """For the whole answer; 504 beyond."""
 
 
 BasicAuthChoice = Annotated[OffWord | Annotated[BasicAuth, TABLE], BY_FORM]

@@ -84,12 +84,28 @@ async def test_the_body_that_came_meanwhile_reaches_the_handler_whole() -> None:
     held = Held()
     line = Line(gates=(held, delays()))
     line.send(post(b"hello world"))
-    assert line.channel.reading_paused
+    assert not line.channel.reading_paused, "a client that leaves is to be noticed"
     held.event.set()
     await until(lambda: line.exchanges)
     assert line.takers[0].body == b"hello world"
     assert line.takers[0].trailers == b""
+
+
+@on_uvloop
+async def test_of_a_large_body_no_more_is_read_meanwhile() -> None:
+    held = Held()
+    line = Line(gates=(held, delays()))
+    whole = post(b"x" * 300_000)
+    line.send(whole[:60_000])
     assert not line.channel.reading_paused
+    line.send(whole[60_000:200_000])
+    assert line.channel.reading_paused
+    held.event.set()
+    await until(lambda: line.exchanges)
+    assert not line.channel.reading_paused
+    line.send(whole[200_000:])
+    assert line.takers[0].body == b"x" * 300_000
+    assert line.takers[0].trailers == b""
 
 
 @on_uvloop
