@@ -53,6 +53,8 @@ def _limit(name: str, given: RateLimitSettings) -> Limit:
 def _key(given: RateLimitSettings) -> Key:
     client = by_client(TrustedPeers(given.exempt).contains)
     match given.key.kind:
+        case "header" if given.key.name.lower() == "host":  # which no block of fields holds
+            return by_host(client)
         case "header":
             return by_header(given.key.name, client)
         case "cookie":

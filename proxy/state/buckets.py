@@ -28,6 +28,7 @@ import mmap
 import secrets
 from collections.abc import Sequence
 from hashlib import blake2b
+from operator import attrgetter
 from weakref import WeakValueDictionary
 
 from proxy.state import locks
@@ -277,25 +278,32 @@ class SoleMeter:
         return buckets.admitted(ahead) if ahead else PASSED
 
 
-class Judged:
-    """A bucket that a request is asked about, and what it says."""
+class Judge:
+    """One of several quotas, and what it says of the request that is asked about."""
 
-    __slots__ = ("ahead", "buckets", "refuses", "spot")
+    __slots__ = ("ahead", "buckets", "firm", "full_at", "latest", "refuses", "spot")
 
-    def __init__(self, buckets: Buckets, spot: Spot) -> None:
+    def __init__(self, buckets: Buckets) -> None:
         self.buckets = buckets
-        self.spot = spot
+        self.full_at = buckets.table.full_at
+        self.latest = buckets.allowance + _TOLERANCE
+        self.firm = not buckets.quota.dry_run
+        self.spot = buckets.spot(b"")  # of the request that is asked about, once there is one
         self.ahead = 0.0
         self.refuses = False
 
     def judge(self, now: float) -> bool:
-        """Tell whether the bucket is empty. For who holds its lock."""
-        buckets = self.buckets
-        full_at = buckets.table.full_at(self.spot, now, buckets.allowance)
-        if full_at > now:
-            self.ahead = full_at - now
-            self.refuses = self.ahead > buckets.allowance + _TOLERANCE
-        return self.refuses
+        """Tell whether the request has to be refused. For who holds the lock of its bucket."""
+        full_at = self.full_at(self.spot, now, self.buckets.allowance)
+        self.ahead = ahead = full_at - now if full_at > now else 0.0
+        self.refuses = refuses = ahead > self.latest
+        return refuses and self.firm
+
+    def charge(self, now: float) -> None:
+        """Count the request, unless this is a dry run that would refuse it."""
+        if not self.refuses:
+            buckets = self.buckets
+            buckets.table.charge(self.spot, now, now + self.ahead + buckets.interval)
 
 
 class BucketMeter:
@@ -304,51 +312,56 @@ class BucketMeter:
     __slots__ = ("_all",)
 
     def __init__(self, buckets: Sequence[Buckets]) -> None:
-        self._all = tuple(buckets)
+        self._all = tuple(map(Judge, buckets))
 
     def ask(self, keys: Sequence[bytes | None], now: float) -> Decision:
         """See `Meter`."""
-        asked = [
-            Judged(buckets, buckets.spot(key))
-            for buckets, key in zip(self._all, keys, strict=True)
-            if key is not None
-        ]
+        asked = []
+        for judge, key in zip(self._all, keys, strict=True):
+            if key is not None:
+                judge.spot = judge.buckets.spot(key)
+                asked.append(judge)
+        asked.sort(key=_rank)
         held = _taken(asked)
         passes = True
         try:
-            for one in asked:
-                if one.judge(now) and not one.buckets.quota.dry_run:
+            for judge in asked:
+                if judge.judge(now):
                     passes = False
-            for one in asked if passes else ():
-                if not one.refuses:
-                    buckets = one.buckets
-                    buckets.table.charge(one.spot, now, now + one.ahead + buckets.interval)
+            if passes:
+                for judge in asked:
+                    judge.charge(now)
         finally:
             for lock in held:
                 lock.give()
         return _admitted(asked) if passes else _refused(asked)
 
 
-def _taken(asked: Sequence[Judged]) -> list[Lock]:
-    """Take the locks of all spots in ascending order; return those that are held now."""
-    wanted = {one.spot.rank: one.spot.lock for one in asked}
+_rank = attrgetter("spot.rank")
+
+
+def _taken(asked: Sequence[Judge]) -> list[Lock]:
+    """Take each lock of spots in ascending order; return those that are held now."""
     held = []
-    for rank in sorted(wanted):
-        lock = wanted[rank]
-        code = lock.take()
-        if not code or lock.settle(code):
-            held.append(lock)
+    last = -1
+    for judge in asked:
+        spot = judge.spot
+        if spot.rank != last:
+            last = spot.rank
+            code = spot.lock.take()
+            if not code or spot.lock.settle(code):
+                held.append(spot.lock)
     return held
 
 
-def _refused(asked: Sequence[Judged]) -> Decision:
+def _refused(asked: Sequence[Judge]) -> Decision:
     """Return the refusal of the bucket that stays empty longest; it alone counts the request."""
-    refusing = [one for one in asked if one.refuses and not one.buckets.quota.dry_run]
+    refusing = [one for one in asked if one.refuses and one.firm]
     worst = max(refusing, key=lambda one: one.ahead - one.buckets.allowance)
     return worst.buckets.refused(worst.ahead)
 
 
-def _admitted(asked: Sequence[Judged]) -> Decision:
+def _admitted(asked: Sequence[Judge]) -> Decision:
     """Return the longest delay, else what a dry run has to say."""
     found = PASSED
     for one in asked:

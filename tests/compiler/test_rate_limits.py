@@ -75,7 +75,7 @@ def test_keys_of_the_request(key: str, one: bytes, other: bytes) -> None:
     assert several(route, 2, "192.0.2.9") == ["PASSED", 429]
 
 
-@pytest.mark.parametrize("key", ["host", "global"])
+@pytest.mark.parametrize("key", ["host", "global", "'header:Host'"])
 def test_keys_that_clients_share(key: str) -> None:
     made = program(f"a: {{rate: 1/h, key: {key}}}", "{path: /, rate_limit: a, respond: 204}")
     assert asked(found(made, "/"), "192.0.2.1") == "PASSED"
