@@ -156,11 +156,13 @@ class FileCache:
 
     def keep(self, entry: Entry, key: Hashable, ready: Ready) -> None:
         """Keep an answer with an entry, whose body is one of the entry's."""
-        if entry.size:
-            entry.ready[key] = ready
-            self._grow(entry, _ANSWER)
-        else:  # it had to go meanwhile
+        if not entry.size:  # it had to go meanwhile
             ready.until = 0.0
+            return
+        known = key in entry.ready
+        entry.ready[key] = ready
+        if not known:
+            self._grow(entry, _ANSWER)
 
     def _grow(self, entry: Entry, size: int) -> None:
         entry.size += size

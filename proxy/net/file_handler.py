@@ -118,11 +118,9 @@ class FileHandler:
     def _look(self, pending: Pending, question: _Question, *, alone: bool = False) -> None:
         """Look what there is; who asks the same meanwhile is told the same."""
         waiting = [pending]
-        if not alone:
-            if question in self._looks:
-                self._looks[question].append(pending)
-                return
-            self._looks[question] = waiting
+        if not alone and question in self._looks:
+            self._looks[question].append(pending)
+            return
         plan, desk = self._plan, self._service.files
         until = monotonic() + TRUSTED
         held = {}
@@ -137,7 +135,10 @@ class FileHandler:
             if not done.cancelled():  # else the worker ends, and its connections with it
                 self._tell(done, question, waiting, until)
 
-        desk.begin(lambda: find(plan, *question, held)).add_done_callback(landed)
+        looking = desk.begin(lambda: find(plan, *question, held))
+        if not alone:
+            self._looks[question] = waiting
+        looking.add_done_callback(landed)
 
     def _tell(
         self,

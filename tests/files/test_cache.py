@@ -88,6 +88,17 @@ def test_bytes_are_bounded_and_the_least_used_goes_first() -> None:
     assert (answer.body, answer.until) == (b"", 0.0)  # nobody holds what has gone
 
 
+def test_an_answer_that_is_made_twice_counts_once() -> None:
+    cache = FileCache()
+    entry = cache.seen("a", seen(b"body"), 5.0)
+    cache.keep(entry, "key", ready(entry, b"body"))
+    before = cache.size
+    cache.keep(entry, "key", ready(entry, b"body"))
+    assert cache.size == entry.size == before
+    cache.keep(entry, "other", ready(entry, b"body"))
+    assert cache.size > before
+
+
 def test_entries_are_bounded() -> None:
     cache = FileCache(most_entries=10)
     for number in range(100):
