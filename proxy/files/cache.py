@@ -31,18 +31,14 @@ class Ready:
         head: Its head.
         body: Its body; b"" once it has left the cache.
         until: Monotonic seconds after which it is not true any more, unless somebody looks.
-        shaped: False where the route's own headers do not belong on it.
     """
 
-    __slots__ = ("_date", "_dated", "body", "head", "shaped", "until")
+    __slots__ = ("_date", "_dated", "body", "head", "until")
 
-    def __init__(
-        self, head: ResponseHead, body: bytes, until: float, *, shaped: bool = True
-    ) -> None:
+    def __init__(self, head: ResponseHead, body: bytes, until: float) -> None:
         self.head = head
         self.body = body
         self.until = until
-        self.shaped = shaped
         self._date = b""
         self._dated = head
 

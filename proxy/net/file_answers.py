@@ -2,8 +2,8 @@
 
 A file without a precompressed neighbour is encoded as the route has it: a small one once, in a
 thread, and kept in the cache; a large one as it passes. Neither is offered in parts: who asks for a
-range gets one of the file itself. What answers for a path where there is nothing says `no-cache`
-and has none of the route's own headers: there may be something tomorrow.
+range gets one of the file itself. What answers for a path where there is nothing says `no-cache`,
+which an age that the route gives its answers does not replace: there may be something tomorrow.
 """
 
 import asyncio
@@ -100,7 +100,7 @@ class FileAnswers:
             ProxyError: It is to be answered in its place.
         """
         head = ready.dated(self._service.date_line)
-        if ready.shaped and self._shaping is not None:
+        if self._shaping is not None:
             head, _ = self._shaping.begin(exchange, head)
         if ready.body and exchange.head.method == "GET":
             exchange.stream.send_whole(exchange, head, ready.body)
@@ -158,7 +158,7 @@ class FileAnswers:
         vary = bool(entry.neighbours)
         form, head, pieces = _found(exchange, entry.name, of, coding, vary=vary)
         head, encoder = self._dressed(exchange, head, coding, fallback=fallback)
-        draft = _Draft(exchange, entry, None, head, fallback=fallback)
+        draft = _Draft(exchange, entry, None, head)
         # What may change unseen within the second, or is not this path's own, is made every time.
         if form.validators.settled and not fallback and head.status in {200, 304}:
             draft.key = 304 if head.status == 304 else self._key(exchange.head, codings)
@@ -183,9 +183,9 @@ class FileAnswers:
         _, head, pieces = _found(exchange, sighting.name, sighting.signature, coding, vary=vary)
         head, encoder = self._dressed(exchange, head, coding, fallback=fallback)
         if not pieces or exchange.head.method == "HEAD":
-            self.send(exchange, Ready(head, b"", 0.0, shaped=not fallback))
+            self.send(exchange, Ready(head, b"", 0.0))
             return
-        if self._shaping is not None and not fallback:
+        if self._shaping is not None:
             head, _ = self._shaping.begin(exchange, head)
         fd, sighting.fd = sighting.fd, -1
         desk = self._service.files
@@ -204,7 +204,7 @@ class FileAnswers:
 
     def _finish(self, draft: "_Draft", body: bytes) -> None:
         exchange, entry = draft.exchange, draft.entry
-        ready = Ready(draft.head, body, entry.until, shaped=not draft.fallback)
+        ready = Ready(draft.head, body, entry.until)
         if draft.key is not None:
             exchange.plan = ready
             if ready.head.status == 200:
@@ -246,19 +246,15 @@ class _Draft:
         entry: Of what it answers with.
         key: What to keep it under; None where it is not to be kept.
         head: Its head.
-        fallback: See the module's docstring.
     """
 
-    __slots__ = ("entry", "exchange", "fallback", "head", "key")
+    __slots__ = ("entry", "exchange", "head", "key")
 
-    def __init__(
-        self, exchange: Exchange, entry: Entry, key: Hashable, head: ResponseHead, *, fallback: bool
-    ) -> None:
+    def __init__(self, exchange: Exchange, entry: Entry, key: Hashable, head: ResponseHead) -> None:
         self.exchange = exchange
         self.entry = entry
         self.key = key
         self.head = head
-        self.fallback = fallback
 
 
 def conclude(service: Service, pending: Pending, act: Callable[[], None]) -> None:

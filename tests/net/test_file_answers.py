@@ -14,6 +14,7 @@ from proxy.files.finding import SMALL, find
 from proxy.files.plan import FilesPlan
 from proxy.message.head import ResponseHead
 from proxy.net.file_answers import FileAnswers, Pending, conclude
+from proxy.policy.cache_headers import cache_age, cache_word
 from proxy.policy.compression import compression
 from proxy.policy.part import Encode, Shape
 from tests.fakes.file_ends import Sink, Worker, exchange_of, until
@@ -112,16 +113,20 @@ async def test_an_answer_has_the_routes_headers(root: Path, worker: Worker) -> N
     assert len(large.body) == 2 * SMALL
 
 
-async def test_what_stands_in_for_nothing_has_none_of_them(root: Path, worker: Worker) -> None:
-    route = Route(root, worker, shaped)
-    for name in ("style.css", "large.css"):
-        exchange, sink = exchange_of("/nothing")
-        route.answer(exchange, name, (), fallback=True)
-        await until(lambda sink=sink: sink.over)  # type: ignore[misc]
-        assert status(sink) == 200
-        assert sink.field("Shaped") is None
-        assert sink.field("Cache-Control") == "no-cache"
-        assert exchange.plan is None  # there may be something when it comes again
+async def test_what_stands_in_for_nothing_is_asked_for_again(root: Path, worker: Worker) -> None:
+    aged = cache_age(60, lambda: 0.0, immutable=False).shape
+    kept_by_nobody = cache_word("no-store").shape
+    assert aged is not None
+    assert kept_by_nobody is not None
+    for shapes, said in (((), "no-cache"), ((aged,), "no-cache"), ((kept_by_nobody,), "no-store")):
+        route = Route(root, worker, *shapes)
+        for name in ("style.css", "large.css"):
+            exchange, sink = exchange_of("/nothing")
+            route.answer(exchange, name, (), fallback=True)
+            await until(lambda sink=sink: sink.over)  # type: ignore[misc]
+            assert status(sink) == 200
+            assert sink.field("Cache-Control") == said
+            assert exchange.plan is None  # there may be something when it comes again
 
 
 async def test_a_shape_may_refuse(root: Path, worker: Worker) -> None:
