@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks import checks
 from benchmarks.checks import APART, CHECKS, Bench, Check
-from proxy.errors import BadRequestError
+from proxy.errors import ProxyError
 from proxy.exchange.exchange import Exchange
 from proxy.policy.part import Part
 from proxy.routing.program import Program
@@ -55,7 +55,7 @@ def test_the_clients_are_in_the_networks_and_the_password_is_right(program: Prog
         checks.settle(guard, asking)
         asking.address = "192.0.2.1"
         asking.head.block = b""
-        with pytest.raises(BadRequestError):
+        with pytest.raises(ProxyError, match=r"no access|no credentials"):
             guard(asking)
 
 
