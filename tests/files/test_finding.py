@@ -322,6 +322,24 @@ def test_a_file_that_gives_little_at_a_time_is_read_to_its_end(
     assert body(root, "style.css") == b"style"
 
 
+def test_a_file_that_shrinks_while_it_is_read_is_read_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.pread
+    shrunk = False
+
+    def pread(fd: int, size: int, offset: int) -> bytes:
+        nonlocal shrunk
+        data = real(fd, size if shrunk else 2, offset)
+        if not shrunk:
+            shrunk = True
+            (root / "style.css").write_bytes(b"s")
+        return data
+
+    monkeypatch.setattr("proxy.files.finding.os.pread", pread)
+    assert body(root, "style.css") == b"s"
+
+
 def test_nothing_is_left_open_by_a_disk_that_fails(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,6 +82,13 @@ def test_a_whole_file() -> None:
     assert list(pieces) == [ByteRange(0, 1000)]
 
 
+def test_a_file_without_a_time_does_not_tell_one() -> None:
+    found = validators(of(mtime_ns=0), "", NOW)
+    head, _ = asked(of=Representation("text/plain", 10, found, vary=False))
+    assert b"Last-Modified" not in head.block
+    assert b'ETag: "0-3e8-' in head.block
+
+
 def test_a_neighbour_says_what_it_is() -> None:
     head, _ = asked(of=form("br", vary=True))
     assert b"Content-Encoding: br\r\n" in head.block

@@ -242,6 +242,26 @@ async def test_a_client_that_catches_up_while_the_disk_is_read(
     assert download.sink.body == CONTENT
 
 
+async def test_the_end_of_the_worker_cuts_what_waits_for_a_disk(
+    tmp_path: Path, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(monkeypatch, errno.EAGAIN)
+    disk.held.clear()
+    downloads = []
+    for number in range(12):  # more than there are threads
+        (tmp_path / str(number)).mkdir()
+        downloads.append(Download(tmp_path / str(number), worker))
+        downloads[-1].stream.start()
+    worker.files.close()
+    disk.held.set()
+    await until(lambda: worker.errors)
+    assert "the worker ends" in worker.errors[0].detail
+    for download in downloads:
+        download.exchange.consumer = None
+        download.stream.client_gone()
+    await until(lambda: all(download.closed for download in downloads))
+
+
 class Doubling:
     """Sends each byte twice, a piece late."""
 
