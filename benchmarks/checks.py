@@ -233,10 +233,12 @@ class Bench:
             for exchange in turns:
                 now += APART
                 exchange.started = now
+                exchange.added = b""
         else:
             for exchange in turns:
                 now += APART
                 exchange.started = now
+                exchange.added = b""
                 call(exchange)
         took = time.process_time_ns() - begun
         self._now = now
