@@ -116,7 +116,10 @@ def _rate_limits(workers: list[Json], totals: Json) -> str:
     ever = [totals.get(figure, 0) for figure in _HITS.values()]
     if any(ever):
         rows.append(("(all, since the start)", *map(str, ever)))
-    return table([("rate limit", "refused", "delayed", "in dry runs"), *rows]) if rows else ""
+    shown = table([("rate limit", "refused", "delayed", "in dry runs"), *rows]) if rows else ""
+    put_out = totals.get("buckets_put_out", 0)
+    remark = f"rate limits: {put_out} buckets had to make room, so many keys there were"
+    return "\n".join(filter(None, (shown, remark if put_out else "")))
 
 
 def _health(views: list[Json]) -> str:

@@ -4,7 +4,7 @@ A bucket is one number: the time at which it will be full again. A request moves
 ahead; the bucket is empty while it is more than `burst` intervals ahead of now. That is the generic
 cell rate algorithm, and gives the same answers as counting tokens.
 
-The table has 8,192 shelves of seven places, each of 16 bytes for a fingerprint (64 bits of a keyed
+The table has 16,384 shelves of seven places, each of 16 bytes for a fingerprint (64 bits of a keyed
 hash of quota and key) and that time. Every request holds the lock of its shelf for the microsecond
 in which it reads and writes; shelves share 64 locks. A route with several quotas takes their locks
 in ascending order, so that no two workers wait for each other. Nothing is ever half written: a
@@ -12,16 +12,17 @@ number is stored in one go, and a place that changes hands is nobody's in betwee
 there, and whenever, leaves buckets that are whole, and locks that are free.
 
 A new key takes the place of a bucket that is full: no key without a bucket is worse off than one
-with a full one. Where a shelf has none, the bucket that will be full first is put out; with 20,000
-keys in use that happens to one in two hundred. The shelf then remembers the latest time that was
-ever put out, its mark, and until then whoever comes to it without a bucket has one that is full at
-the mark, but for one request that it may always make. For an attacker with many addresses (an IPv6
-/48 holds 65,536 networks) could otherwise empty the table to have full buckets again. As it is, who
-was put out comes back to a bucket that is no fuller than the one he had, and to one request, for
-which some other address had to make one. He cannot choose whom to put out either: the hash has a
-random key, and those stay longest that were drained last. The price is that strangers who fall on a
-shelf that attackers hold have one request in the place of a burst. Buckets of quotas with a single
-key are put out only by each other.
+with a full one. Where a shelf has none, the bucket that will be full first is put out. With 20,000
+buckets that are not full that happens to one new key in three thousand, with 40,000 to one in
+eighty. The shelf then remembers the latest time that was ever put out, its mark, and until then
+whoever comes to it without a bucket has one that is full at the mark, but for one request that it
+may always make. For an attacker with many addresses (an IPv6 /44 holds a million networks) could
+otherwise empty the table to have full buckets again. As it is, who was put out comes back to a
+bucket that is no fuller than the one he had, and to one request, for which some other address had
+to make one. He cannot choose whom to put out either: the hash has a random key, and those stay
+longest that were drained last. The price is that strangers who fall on a shelf that attackers have
+drained have one request in the place of a burst. Buckets of quotas with a single key are put out
+only by each other.
 """
 
 import mmap
@@ -36,13 +37,13 @@ from proxy.state.counters import Figures
 from proxy.state.locks import Lock
 from proxy.state.rate_store import DELAYED_DRY_RUN, PASSED, REJECTED_DRY_RUN, Decision, Quota
 
-_SHELVES = 8192
+_SHELVES = 16384
 _PLACES = 7  # to a shelf, and the mark before them
 _SHELF_WORDS = 2 * (_PLACES + 1)
 _LOCKS = 64
 _TABLE_SIZE = _SHELVES * _SHELF_WORDS * 8
 SIZE = _TABLE_SIZE + _LOCKS * locks.STRIDE
-"""Bytes of memory: a megabyte, of which pages that no key fell upon take nothing."""
+"""Bytes of memory: two megabytes, of which pages that no key fell upon take nothing."""
 
 _MOST_REMEMBERED = 4096
 _LONGEST_REMEMBERED = 64  # bytes of a key
@@ -162,8 +163,10 @@ class BucketTable:
             return
         shelf = spot.shelf
         at = spot.at = self._least(shelf, now)
-        if times[at + 1] > max(now, times[shelf + 1]):
-            times[shelf + 1] = times[at + 1]
+        put_out = times[at + 1]
+        if put_out > now:
+            self.figures.buckets_put_out += 1
+            times[shelf + 1] = max(times[shelf + 1], put_out)
         words[at] = 0
         times[at + 1] = full_at
         words[at] = spot.fingerprint

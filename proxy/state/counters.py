@@ -39,6 +39,8 @@ class Figures:
         log_lines_dropped: Lines that no log could take.
         requests_limited, requests_delayed: Requests that a rate limit refused, and made wait.
         limits_dry_run: Those that it would have refused or delayed, but for `dry_run`.
+        buckets_put_out: Buckets that had to make room before they were full: more keys than the
+            table is made for, or an attack.
     """
 
     requests: int = 0
@@ -71,6 +73,7 @@ class Figures:
     requests_limited: int = 0
     requests_delayed: int = 0
     limits_dry_run: int = 0
+    buckets_put_out: int = 0
 
 
 NAMES = tuple(one.name for one in fields(Figures))

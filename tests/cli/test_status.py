@@ -69,6 +69,9 @@ def test_rate_limits_are_summed_over_the_workers() -> None:
     assert cells(text, "login") == ["login", "15", "3", "0"]
     assert cells(text, "(all,")[-3:] == ["30", "4", "5"]
     assert "idle" not in text
+    assert "make room" not in text
+    crowded = shown({**STATUS, "workers": [], "totals": {"buckets_put_out": 12}})
+    assert "rate limits: 12 buckets had to make room, so many keys there were" in crowded
     assert "rate limit" not in shown({**STATUS, "workers": [worker(0, 0)], "totals": {}})
 
 

@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from proxy.errors import BadRequestError
 from proxy.run import cpus
 from proxy.run.in_force import InForce, hand_over_logs, made_ready, needs_new_workers, refusal
 from proxy.run.loading import load
 from proxy.run.privileges import Identity, PrivilegeError
+from proxy.state.buckets import BucketTable
+from tests.fakes.exchanges import looked_at
 
 TEXT = """
 listen: {http: ":8080", https: null}
@@ -37,6 +40,26 @@ def test_a_configuration_is_compiled_and_its_words_are_filled_in(
     assert force.state_dir == tmp_path / "state"
     assert [endpoint.port for endpoint in force.program.endpoints] == [8080]
     assert made(tmp_path, TEXT.replace("workers: 2", "")).workers == cpus.usable()
+
+
+def test_what_is_to_serve_is_compiled_with_the_buckets_of_its_limits(tmp_path: Path) -> None:
+    path = tmp_path / "proxy.yaml"
+    path.write_text(
+        TEXT.replace("{path: /,", "{path: /, rate_limit: a,") + "rate_limits: {a: {rate: 1/hour}}\n"
+    )
+    loaded, buckets = load(str(path), {}), BucketTable.create()
+
+    def asked(force: InForce) -> object:
+        (site,) = force.program.all_sites()
+        (route,) = site.routes.routes
+        return route.gates[0](looked_at())
+
+    assert asked(made_ready(loaded, 1, 1000.0, buckets)) is None
+    with pytest.raises(BadRequestError, match="rate limit a"):
+        asked(made_ready(loaded, 2, 1001.0, buckets))
+    assert loaded.sources.rate_store is None, "what is pickled holds none"
+    with pytest.raises(RuntimeError):
+        asked(made_ready(loaded, 3, 1002.0))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
