@@ -48,6 +48,7 @@ class Kind(Enum):
     FILE = "file"
     FOLDER = "folder"  # asked for without the slash that its index file is served behind
     NOTHING = "nothing"
+    OUTSIDE = "outside"  # a link on the way leads out of the root, or in circles
     DENIED = "denied"  # there, and the worker may not read it
     NO_ROOT = "no root"
 
@@ -118,7 +119,7 @@ def find(plan: FilesPlan, rest: str, codings: tuple[str, ...], held: Held) -> Si
         sighting = Sighting(Kind.NOTHING)
     else:
         sighting = _find(plan, rest, codings, held)
-    if sighting.kind is Kind.NOTHING and plan.fallback:
+    if plan.fallback and sighting.kind in {Kind.NOTHING, Kind.OUTSIDE}:
         sighting = _find(plan, plan.fallback, codings, held)
         sighting.fallback = True
         if sighting.kind is Kind.FOLDER:
@@ -136,7 +137,7 @@ def _find(plan: FilesPlan, rest: str, codings: tuple[str, ...], held: Held) -> S
                 _look(descent, sighting, codings if plan.precompressed else None, held)
             return sighting
     except LeadsOutError:
-        return Sighting(Kind.NOTHING)
+        return Sighting(Kind.OUTSIDE)
     except OSError as error:
         if error.errno in _DENIED:
             return Sighting(Kind.DENIED)

@@ -36,6 +36,7 @@ _Question = tuple[str, tuple[str, ...]]
 """What is asked for beneath the root, and what codings its client takes, best first."""
 
 _TROUBLE = {
+    Kind.OUTSIDE: "%s: a link on the way to %a leads out of it; `symlinks: on` would follow it",
     Kind.DENIED: "%s: the worker may not read what is there for %a",
     Kind.NO_ROOT: "%s is not there: nothing for %a",
 }

@@ -9,7 +9,7 @@ from proxy.files.finding import SMALL, Kind, Sighting, find, is_hidden, signatur
 from proxy.files.plan import FilesPlan
 
 OLD = 1_700_000_000
-FILE, FOLDER, NOTHING, DENIED, NO_ROOT = Kind
+FILE, FOLDER, NOTHING, OUTSIDE, DENIED, NO_ROOT = Kind
 
 
 @pytest.fixture
@@ -131,14 +131,15 @@ def test_steps_back_are_none_even_if_they_came_here(root: Path) -> None:
     put(root.parent / "secret", "secret")
     for rest in ("../secret", "sub/../../secret", ".."):
         assert look(root, rest).kind is NOTHING
-        assert look(root, rest, dotfiles=True).kind is NOTHING
+        assert look(root, rest, dotfiles=True).kind is OUTSIDE
 
 
 def test_links(root: Path) -> None:
     put(root.parent / "secret.txt", "secret")
     (root / "out.css").symlink_to("../secret.txt")
     (root / "in.css").symlink_to("sub/index.html")
-    assert look(root, "out.css").kind is NOTHING
+    assert look(root, "out.css").kind is OUTSIDE
+    assert look(root, "out.css", fallback="index.html").fallback
     assert body(root, "out.css", symlinks=True) == b"secret"
     sighting = look(root, "in.css")
     assert sighting.body == b"sub"

@@ -330,6 +330,14 @@ async def test_what_must_not_be_read_is_said_in_the_log_and_nowhere_else(
     assert record.getMessage() == f"{root}: the worker may not read what is there for '/a\\nb'"
 
 
+async def test_a_link_that_leads_out_is_said_in_the_log(
+    root: Path, worker: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    (root / "out").symlink_to("/etc/passwd")
+    assert (await failed(handler(root, worker), worker, "/out")).status == 404
+    assert "a link on the way to '/out' leads out of it; `symlinks: on`" in caplog.text
+
+
 async def test_a_root_that_is_missing_is_said_in_the_log(
     tmp_path: Path, worker: Worker, caplog: pytest.LogCaptureFixture
 ) -> None:
