@@ -22,9 +22,9 @@ from benchmarks.running import pause
 from benchmarks.servers.pyproxy import PyProxy
 from benchmarks.servers.server import Server
 from benchmarks.stage import Part
-from benchmarks.work import Handshakes, Requests
+from benchmarks.work import Handshakes, Refusals, Requests
 
-KEYS = [row.key for row in ROWS if isinstance(row.work, Requests | Handshakes)]
+KEYS = [row.key for row in ROWS if isinstance(row.work, Requests | Handshakes | Refusals)]
 SAMPLED = Path(__file__).parent / "sampled.py"
 
 

@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from http.client import TOO_MANY_REQUESTS
 
 from benchmarks import client, load, processes
 from benchmarks.client import Expected
@@ -87,6 +88,49 @@ class Requests(Work):
             connections=self.connections or rig.settings.connections,
             asked=Asked(self.kind, "gzip" if self.gzip else ""),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals(Work):
+    """One client that asks as much as the server takes, and may ask once a second."""
+
+    rate: int = 1
+
+    @property
+    def options(self) -> Options:
+        """With a limit that refuses nearly all."""
+        return Options(policies=Policies.EVERY, rate=self.rate, burst=1)
+
+    @property
+    def needs(self) -> frozenset[Feature]:
+        """Rate limits."""
+        return frozenset({Feature.RATE_LIMITS})
+
+    def prepare(self, rig: Rig, server: Server) -> None:
+        """See that the second request is refused.
+
+        Raises:
+            WrongAnswerError: it is not.
+        """
+        port = rig.shared(server, self.options).port
+        statuses = [client.ask(port, "/small", rig.context).status for _ in range(3)]
+        if statuses[-1] != TOO_MANY_REQUESTS:
+            raise client.WrongAnswerError(f"/small: {statuses}, not refused")
+
+    def sample(self, rig: Rig, server: Server) -> Sample:
+        """CPU microseconds a request; what is let through beyond the rate is an error."""
+        running = rig.shared(server, self.options)
+        seconds = rig.settings.seconds
+
+        def put_to_work() -> Load:
+            done = load.wrk(
+                rig.target(running), seconds=seconds, connections=rig.settings.connections
+            )
+            passed = done.requests - done.bad_answers
+            too_many = max(0, passed - self.rate * (seconds + 2) - 1)
+            return replace(done, bad_answers=too_many)
+
+        return measure(running, put_to_work)
 
 
 @dataclass(frozen=True, slots=True)

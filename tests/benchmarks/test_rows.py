@@ -15,7 +15,8 @@ def test_rows_come_in_the_order_of_the_table() -> None:
 def test_static_files_need_a_server_that_has_them_and_policies_one_that_limits() -> None:
     needs = {row.key: row.work.needs for row in rows.ROWS}
     assert needs["static10k"] == needs["static200k"] == {Feature.FILES}
-    assert needs["every"] == needs["every-different"] == {Feature.RATE_LIMITS}
+    for row in ("every", "every-different", "refused"):
+        assert needs[row] == {Feature.RATE_LIMITS}
     assert not needs["small"] | needs["bare"] | needs["gzip10k"] | needs["handshake"]
 
 
