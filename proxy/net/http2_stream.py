@@ -9,6 +9,7 @@ from proxy.exchange.exchange import Exchange
 from proxy.exchange.phases import Phase
 from proxy.message.head import ResponseHead
 from proxy.net.body_watch import BodyWatch
+from proxy.net.http2_outlet import Outlet
 from proxy.net.prepared import PreparedAnswer
 from proxy.net.service import Service
 from proxy.wire.http2_fields import encode_head, encode_trailers
@@ -18,6 +19,8 @@ from proxy.wire.http2_streams import Stream
 
 _HIGH = 128 * 1024  # bytes of an answer that wait for the client before its sender is stopped
 _LOW = 32 * 1024
+_FAIR = 16 * 1024  # the same, while on all streams together
+_MOST = 1024 * 1024  # more than this waits
 _WITHOUT_BODY = frozenset((204, 304))
 
 
@@ -26,19 +29,14 @@ class Carrier(Protocol):
 
     machine: Http2Server
     service: Service
-
-    def write(self, data: bytes) -> None:
-        """Put frames on the wire at the end of this turn."""
-
-    def send_soon(self, stream: "Http2Stream") -> None:
-        """Send what the stream has queued, as windows and other streams allow."""
+    outlet: Outlet
 
     def stream_ended(self, stream: "Http2Stream") -> None:
         """The stream's answer is out, or was cut short."""
 
 
 class Http2Stream:
-    """See the module's docstring. Implements `exchange.ClientStream`.
+    """See the module's docstring. Implements `exchange.ClientStream` and `http2_outlet.Sender`.
 
     Attributes:
         stream: The machine's side of it.
@@ -47,24 +45,27 @@ class Http2Stream:
         deadline: Monotonic seconds by which more of that body must come.
         queued: Bytes of the answer's body that wait.
         over: True when nothing comes behind them, but for trailers.
-        stalled: Monotonic seconds since which the client's window is shut; 0.0 while it is not.
+        full: True while the answer's sender was told to stop.
         in_turn: True while it is among those that the connection sends from.
         gone: True once it is over, from whichever side; what is said of it then is ignored.
     """
 
     __slots__ = (
+        "_at",
         "_bodiless",
         "_carrier",
-        "_full",
+        "_owed",
         "_pieces",
+        "_stalled_at",
+        "_stalled_since",
         "_trailers",
         "deadline",
         "exchange",
+        "full",
         "gone",
         "in_turn",
         "over",
         "queued",
-        "stalled",
         "stream",
         "watch",
     )
@@ -77,12 +78,15 @@ class Http2Stream:
         self.watch: BodyWatch | None = None
         self.deadline = 0.0
         self._pieces: deque[bytes] = deque()
+        self._at = 0  # bytes of the first piece that were sent
+        self._owed: int | None = None  # of the length that was announced
         self._trailers = b""
-        self._full = False
         self._bodiless = False
+        self._stalled_since = 0.0
+        self._stalled_at = 0
+        self.full = False
         self.queued = 0
         self.over = False
-        self.stalled = 0.0
         self.in_turn = False
         self.gone = False
 
@@ -129,20 +133,26 @@ class Http2Stream:
         exchange.sent = len(body)
         made = machine.headers(stream.number, section, end=not body)
         if not body or len(body) <= machine.room(stream):
-            carrier.write(made + machine.data(stream, body, end=True) if body else made)
+            carrier.outlet.write(made + machine.data(stream, body, end=True) if body else made)
             carrier.stream_ended(self)
             return
-        carrier.write(made)
+        carrier.outlet.write(made)
         self._queue(body)
+        self._finish()
+
+    def _finish(self) -> None:
+        """All of the answer is here; what still comes of the request is of no use to anybody."""
         self.over = True
-        carrier.send_soon(self)
+        self.watch = None
+        self._carrier.outlet.send_soon(self)
 
     def send_interim(self, exchange: Exchange, head: ResponseHead) -> None:  # noqa: ARG002 - the face's signature
         """Pass a 1xx head on."""
         if self.gone:
             return
         section = encode_head(head.status, head.block, None)
-        self._carrier.write(self._carrier.machine.headers(self.stream.number, section, end=False))
+        carrier = self._carrier
+        carrier.outlet.write(carrier.machine.headers(self.stream.number, section, end=False))
 
     def send_head(self, exchange: Exchange, head: ResponseHead) -> None:
         """Begin the answer."""
@@ -150,37 +160,49 @@ class Http2Stream:
             return
         section = self._section(exchange, head)
         self._bodiless = head.status in _WITHOUT_BODY or exchange.head.method == "HEAD"
-        made = self._carrier.machine.headers(self.stream.number, section, end=self._bodiless)
-        self._carrier.write(made)
+        self._owed = None if self._bodiless else head.content_length
+        carrier = self._carrier
+        made = carrier.machine.headers(self.stream.number, section, end=self._bodiless)
+        carrier.outlet.write(made)
 
     def send_body(self, exchange: Exchange, data: bytes) -> None:
         """Send a piece of the body."""
-        if data and not self._bodiless and not self.gone:
-            exchange.sent += len(data)
-            self._queue(data)
+        if not data or self._bodiless or self.gone:
+            return
+        if self._owed is not None:
+            if len(data) > self._owed:  # a body of another length is malformed (RFC 9113, 8.1.1)
+                data = data[: self._owed]
+            self._owed -= len(data)
+        exchange.sent += len(data)
+        self._queue(data)
 
     def _queue(self, data: bytes) -> None:
         self._pieces.append(data)
         self.queued += len(data)
+        self._carrier.outlet.queued += len(data)
 
-    def end(self, exchange: Exchange, trailers: bytes) -> None:  # noqa: ARG002 - the face's signature
+    def end(self, exchange: Exchange, trailers: bytes) -> None:
         """End the answer."""
         if self.gone:
             return
         if self._bodiless:
             self._carrier.stream_ended(self)
             return
+        if self._owed:
+            self.abort(exchange)
+            return
         self._trailers = trailers
-        self.over = True
-        self._carrier.send_soon(self)
+        self._finish()
 
     def flush(self) -> None:
         """Send what waits, as far as the client lets us."""
         if not self.queued or self.gone:
             return
-        self._carrier.send_soon(self)
-        if self.queued > _HIGH and not self._full:
-            self._full = True
+        outlet = self._carrier.outlet
+        outlet.send_soon(self)
+        high = _HIGH if outlet.queued <= _MOST else _FAIR
+        if self.queued > high and not self.full and not self.gone:
+            self.full = True
             consumer = self.exchange.consumer
             if consumer is not None:
                 consumer.client_full()
@@ -190,7 +212,7 @@ class Http2Stream:
         if self.gone:
             return
         carrier = self._carrier
-        carrier.write(carrier.machine.reset(self.stream.number, ErrorCode.INTERNAL_ERROR))
+        carrier.outlet.write(carrier.machine.reset(self.stream.number, ErrorCode.INTERNAL_ERROR))
         carrier.stream_ended(self)
 
     def switch(self, exchange: Exchange, head: ResponseHead) -> None:  # noqa: ARG002 - the face's signature
@@ -209,7 +231,7 @@ class Http2Stream:
             self.watch.restart(exchange, now)
             self.deadline = now + carrier.service.timeouts.body_idle
         carrier.machine.resume(self.stream.number)
-        carrier.write(b"")
+        carrier.outlet.write(b"")
 
     # What the connection does.
 
@@ -224,24 +246,54 @@ class Http2Stream:
         made = machine.data(self.stream, data, end=False) if data else b""
         return made + machine.headers(self.stream.number, encode_trailers(self._trailers), end=True)
 
-    def _take(self, room: int) -> bytes:
+    def _take(self, room: int) -> bytes | memoryview:
         """Return up to `room` bytes of what is queued."""
         pieces = self._pieces
-        taken: list[bytes] = []
-        while pieces and room:
-            piece = pieces.popleft()
-            if len(piece) > room:
-                pieces.appendleft(piece[room:])
-                piece = piece[:room]
-            room -= len(piece)
-            self.queued -= len(piece)
+        taken: list[bytes | memoryview] = []
+        size = 0
+        while pieces and size < room:
+            piece: bytes | memoryview = pieces[0]
+            begin, end = self._at, self._at + room - size
+            if end < len(piece):
+                self._at = end
+            else:
+                self._at = 0
+                pieces.popleft()
+            if begin or end < len(piece):
+                piece = memoryview(piece)[begin:end]
+            size += len(piece)
             taken.append(piece)
+        self.queued -= size
+        self._carrier.outlet.queued -= size
         return taken[0] if len(taken) == 1 else b"".join(taken)
+
+    def all_sent(self) -> None:
+        """The last frame is on its way."""
+        self._carrier.stream_ended(self)
+
+    def stalled(self, now: float, limit: float, least: float) -> bool:
+        """Say whether the client's window let less than `least` bytes through in `limit` seconds.
+
+        To be asked again and again. A window opened byte by byte is one that stays shut.
+        """
+        left = self.exchange.sent - self.queued
+        if not self.queued or self._carrier.machine.room(self.stream):
+            self._stalled_since = 0.0
+        elif not self._stalled_since:
+            self._stalled_since = now
+            self._stalled_at = left
+        elif now - self._stalled_since > limit:
+            if left - self._stalled_at < least:
+                return True
+            self._stalled_since = now
+            self._stalled_at = left
+        return False
 
     def caught_up(self) -> None:
         """Let the answer's sender go on once little of it waits."""
-        if self._full and self.queued <= _LOW:
-            self._full = False
+        low = _LOW if self._carrier.outlet.queued <= _MOST else 0
+        if self.full and self.queued <= low and not self.gone:
+            self.full = False
             consumer = self.exchange.consumer
             if consumer is not None:
                 consumer.client_ready()

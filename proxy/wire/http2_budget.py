@@ -2,8 +2,19 @@
 
 Every one of these is legal now and then, and an attack in thousands: streams opened and reset
 (CVE-2023-44487), resets provoked from us (CVE-2025-8671), SETTINGS, PING and PRIORITY that want an
-answer or a thought, DATA without data, CONTINUATION without end (CVE-2024-27316).
+answer or a thought, DATA without data or in crumbs, windows opened byte by byte. CONTINUATION
+without end (CVE-2024-27316) is bounded in `http2_framing`.
+
+What honest clients do grows with their traffic: one acknowledges every frame with two windows,
+another measures the line with a PING for each, a proxy in front of us passes its clients' resets
+on. So a finished answer and each frame sent earn some of these back.
 """
+
+CRUMB = 128
+"""Bytes; DATA frames with less than these cost more to read than they bring."""
+
+_ACKNOWLEDGED = 2048  # bytes for which a window may be opened; Go's client: 4 KB, two windows each
+_RESETS_AN_ANSWER = 0.25
 
 
 class Allowance:
@@ -33,11 +44,15 @@ class Allowance:
         self._tokens = left - tokens
         return True
 
+    def earn(self, tokens: float) -> None:
+        """Put tokens in: what was paid for with honest use."""
+        self._tokens = min(self._burst, self._tokens + tokens)
+
 
 class Budgets:
     """The allowances of one connection; what may be had at once, and again each second."""
 
-    __slots__ = ("empty_data", "idle_frames", "offences", "pings", "resets", "settings",
+    __slots__ = ("crumbs", "empty_data", "idle_frames", "offences", "pings", "resets", "settings",
                  "window_updates")  # fmt: skip
 
     def __init__(self, now: float) -> None:
@@ -47,4 +62,14 @@ class Budgets:
         self.pings = Allowance(60, 10, now)
         self.idle_frames = Allowance(500, 100, now)  # PRIORITY, unknown types, closed streams
         self.empty_data = Allowance(60, 10, now)
+        self.crumbs = Allowance(20_000, 10_000, now)  # DATA frames of less than CRUMB bytes
         self.window_updates = Allowance(4000, 2000, now)
+
+    def sent(self, size: int) -> None:
+        """A frame of an answer's body went out."""
+        self.window_updates.earn(2.0 + size / _ACKNOWLEDGED)
+        self.pings.earn(1.0)
+
+    def answered(self) -> None:
+        """An answer is whole."""
+        self.resets.earn(_RESETS_AN_ANSWER)

@@ -23,10 +23,10 @@ class RequestRefused(NamedTuple):
 
 
 class BodyReceived(NamedTuple):
-    """A piece of a request's body."""
+    """What one read brought of a request's body: a client may send it in very small pieces."""
 
     stream: int
-    data: bytes
+    pieces: list[bytes]
 
 
 class BodyEnded(NamedTuple):
@@ -44,9 +44,7 @@ class StreamLost(NamedTuple):
 
 
 class WindowGrew(NamedTuple):
-    """More may be sent; on all streams where `stream` is 0."""
-
-    stream: int
+    """More may be sent, on some stream or on all. Told once for all that one read brought."""
 
 
 class ClientLeaves(NamedTuple):

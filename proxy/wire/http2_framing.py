@@ -19,9 +19,15 @@ _OF_STREAM = frozenset((frames.PRIORITY, frames.RST_STREAM))
 class FrameReader:
     """Reads what a client sends. Holds at most one unfinished frame, and one unfinished section."""
 
-    __slots__ = ("_begun", "_buffer", "_prefaced", "_section")
+    __slots__ = ("_begun", "_buffer", "_longest", "_prefaced", "_section")
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int) -> None:
+        """Begin.
+
+        Args:
+            longest: Bytes that a field section may have as it is sent.
+        """
+        self._longest = longest
         self._buffer = b""
         self._prefaced = False
         self._begun = False  # the client's first SETTINGS has come
@@ -88,12 +94,13 @@ class FrameReader:
             return
         if section is None or section[0] != stream:
             raise Http2Error(ErrorCode.PROTOCOL_ERROR, "CONTINUATION of nothing")
-        section[2].append(payload)
-        if len(section[2]) > _MOST_CONTINUATIONS:
-            raise Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "too many CONTINUATIONs")
+        pieces = section[2]
+        pieces.append(payload)
+        if len(pieces) > _MOST_CONTINUATIONS or sum(map(len, pieces)) > self._longest:
+            raise Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "field section without end")
         if flags & frames.END_HEADERS:
             self._section = None
-            yield frames.HEADERS, section[1], stream, b"".join(section[2])
+            yield frames.HEADERS, section[1], stream, b"".join(pieces)
 
 
 def _check(kind: int, stream: int, payload: bytes) -> None:

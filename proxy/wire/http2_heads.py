@@ -17,6 +17,7 @@ from proxy.wire.http2_request import Field, read_fields
 
 _MEMO_ENTRIES = 16
 _MEMO_BYTES = 2048  # a longer section is not remembered
+_MEMO_BLOCK = 4096  # nor is one whose fields are longer than this: indexes unfold to much
 _READ_ANYWAY = 4  # times the limit that is still decoded, so that it can be answered
 
 
@@ -57,15 +58,12 @@ class HeadReader:
         head = self._memo.get(key)
         if head is not None:
             return head
+        before = self._changes
         fields = self.fields(section)
-        # A section may also begin with a new size of the table (RFC 7541, 6.3).
-        changed = self._table.changes != self._changes or (section and section[0] & 0xE0 == 0x20)
-        if changed:
-            self._changes = self._table.changes
-            self.forget()
         self._check(fields)
         head = read_fields(fields, ended=ended)
-        if not changed and len(section) <= _MEMO_BYTES:
+        lasts = self._changes == before
+        if lasts and len(section) <= _MEMO_BYTES and len(head.block) <= _MEMO_BLOCK:
             self._remember(key, head)
         return head
 
@@ -92,16 +90,24 @@ class HeadReader:
         Raises:
             Http2Error: It cannot be decoded.
         """
+        if section[:1] and section[0] & 0xE0 == 0x20:  # a new size of the table (RFC 7541, 6.3)
+            self._table.changes += 1
         try:
-            return list(self._decoder.decode(section, raw=True))
+            fields: list[Field] = list(self._decoder.decode(section, raw=True))
         except OversizedHeaderListError:
             raise Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "head far too large") from None
         except HPACKError:  # its text may repeat what is secret
             raise Http2Error(ErrorCode.COMPRESSION_ERROR, "malformed field section") from None
+        if self._table.changes != self._changes:
+            self._changes = self._table.changes
+            self.forget()
+        return fields
 
     def _check(self, fields: list[Field]) -> None:
         limits = self._limits
-        if len(fields) > limits.fields + 4:  # the pseudo-header fields are none of HTTP/1.1
+        # The pseudo-header fields are none of HTTP/1.1, and crumbs of cookies are one field there.
+        most = limits.fields + 4
+        if len(fields) > most and sum(name != b"cookie" for name, _ in fields) >= most:
             raise BadRequestError("too many fields", status=431)
         size = 0
         for name, value in fields:

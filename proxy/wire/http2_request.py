@@ -47,20 +47,23 @@ def read_fields(fields: Iterable[Field], *, ended: bool) -> RequestHead:
     pseudo: dict[bytes, bytes] = {}
     lines: list[bytes] = []
     cookies: list[bytes] = []
-    host = b""
+    host: bytes | None = None
     length: int | None = None
+    late = False
     for name, value in fields:
         if name[:1] == b":":
-            _take_pseudo(pseudo, name, value, late=bool(lines or cookies or host))
-        elif _name(name) is None or _value(value) is None:
+            _take_pseudo(pseudo, name, value, late=late)
+            continue
+        late = True
+        if _name(name) is None or _value(value) is None:
             raise MalformedError("a field that no message may have")
-        elif name == b"cookie":  # may come in crumbs (RFC 9113, 8.2.3)
+        if name == b"cookie":  # may come in crumbs (RFC 9113, 8.2.3)
             cookies.append(value)
         elif name == b"host":
-            if host:
+            if host is not None:
                 raise MalformedError("more than one Host")
             host = value
-        elif name in _OF_ONE_CONNECTION or (name == b"te" and value != b"trailers"):
+        elif name in _OF_ONE_CONNECTION or (name == b"te" and value.lower() != b"trailers"):
             raise MalformedError("a field of one connection")  # RFC 9113, 8.2.2
         else:
             if name == b"content-length":
@@ -84,7 +87,12 @@ def _content_length(known: int | None, value: bytes) -> int:
 
 
 def _head(
-    pseudo: dict[bytes, bytes], host: bytes, block: bytes, length: int | None, *, ended: bool
+    pseudo: dict[bytes, bytes],
+    host: bytes | None,
+    block: bytes,
+    length: int | None,
+    *,
+    ended: bool,
 ) -> RequestHead:
     method = pseudo.get(b":method", b"")
     if _method(method) is None:
@@ -96,9 +104,9 @@ def _head(
     path = pseudo[b":path"]
     if pseudo[b":scheme"] not in (b"https", b"http") or _path(path) is None:
         raise MalformedError("malformed :scheme or :path")
-    authority = pseudo.get(b":authority", host)
+    authority = pseudo.get(b":authority", host or b"")
     # RFC 9113, 8.3.1: of two that differ nobody knows which one is meant.
-    if _authority(authority) is None or (host and host.lower() != authority.lower()):
+    if _authority(authority) is None or (host is not None and host.lower() != authority.lower()):
         raise MalformedError("malformed :authority, or another Host")
     if ended and length:
         raise MalformedError("a body was announced and does not come")

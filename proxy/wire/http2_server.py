@@ -13,7 +13,7 @@ from typing import ClassVar
 from proxy.errors import BadRequestError
 from proxy.message.head import HeadLimits
 from proxy.wire import http2_frames as frames
-from proxy.wire.http2_budget import Allowance, Budgets
+from proxy.wire.http2_budget import CRUMB, Allowance
 from proxy.wire.http2_events import (
     BodyEnded,
     BodyReceived,
@@ -29,74 +29,33 @@ from proxy.wire.http2_frames import ErrorCode
 from proxy.wire.http2_framing import FrameReader, unpadded
 from proxy.wire.http2_heads import HeadReader
 from proxy.wire.http2_request import MalformedError, read_trailers
+from proxy.wire.http2_sending import Http2Sending
+from proxy.wire.http2_settings import MOST_STREAMS, own_settings
 from proxy.wire.http2_streams import Stream
 
-MOST_STREAMS = 128
-"""Streams a client may have open at once; nginx's figure."""
-
-_CONNECTION_WINDOW = 1024 * 1024
-_FRAME_SIZE = frames.DEFAULT_FRAME_SIZE  # the most that is taken, and that is sent
+_READ_ANYWAY = 2  # times the limit that a field section is still read, so that it can be answered
 
 
-class Http2Server:
-    """See the module's docstring.
+class Http2Server(Http2Sending):
+    """See the module's docstring."""
 
-    Attributes:
-        streams: Those that are open, on one side at least.
-        last_stream: The highest that a client has opened.
-        window: Bytes that may still be sent, on all streams together.
-    """
-
-    __slots__ = (
-        "_budgets",
-        "_closing_at",
-        "_events",
-        "_frames",
-        "_heads",
-        "_initial_window",
-        "_left",
-        "_now",
-        "_out",
-        "_shrink_table",
-        "last_stream",
-        "streams",
-        "window",
-    )
+    __slots__ = ("_arriving", "_events", "_frames", "_grown", "_heads", "_now")
 
     def __init__(self, limits: HeadLimits, now: float) -> None:
         """Begin; the first output is there at once."""
+        super().__init__(own_settings(limits), now)
         self._heads = HeadReader(limits)
-        self._frames = FrameReader()
+        self._frames = FrameReader(_READ_ANYWAY * limits.size)
         self._now = now
-        self._closing_at = frames.HIGHEST_STREAM  # no stream beyond this one is served
-        self._initial_window = frames.DEFAULT_WINDOW
-        self._shrink_table = False
-        self._left = _CONNECTION_WINDOW
+        # While bytes are read:
         self._events: list[Event] = []
-        self.streams: dict[int, Stream] = {}
-        self.last_stream = 0
-        self.window = frames.DEFAULT_WINDOW
-        self._budgets = Budgets(now)
-        own = {
-            frames.MAX_CONCURRENT_STREAMS: MOST_STREAMS,
-            frames.MAX_HEADER_LIST_SIZE: limits.size,
-            frames.NO_RFC7540_PRIORITIES: 1,
-        }
-        grown = _CONNECTION_WINDOW - frames.DEFAULT_WINDOW
-        self._out = [frames.settings(own), frames.window_update(0, grown)]
+        self._arriving: dict[int, list[bytes]] = {}  # what has come of bodies
+        self._grown = False  # some window has
 
     @property
     def midway(self) -> bool:
         """True while the client is in the middle of saying something, or has yet to begin."""
         return self._frames.midway
-
-    def take_output(self) -> bytes:
-        """Return what is to be sent beside answers, before them."""
-        out = self._out
-        if not out:
-            return b""
-        self._out = []
-        return b"".join(out)
 
     # Reading.
 
@@ -114,10 +73,15 @@ class Http2Server:
                 taker(self, flags, number, payload)
             else:  # unknown types are ignored (RFC 9113, 5.5), yet not for ever
                 self._spend(self._budgets.idle_frames, "frames of unknown types")
+        if self._arriving:
+            self._arriving = {}
+        if self._grown:
+            self._grown = False
+            events.append(WindowGrew())
         return events
 
-    def _spend(self, allowance: Allowance, on: str) -> None:
-        if not allowance.spend(self._now):
+    def _spend(self, allowance: Allowance, on: str, tokens: float = 1.0) -> None:
+        if not allowance.spend(self._now, tokens):
             raise Http2Error(ErrorCode.ENHANCE_YOUR_CALM, f"too many {on}")
 
     # Requests.
@@ -130,7 +94,9 @@ class Http2Server:
         if stream is not None:
             self._take_trailers(stream, section, ended=ended)
         elif number <= self.last_stream or number > self._closing_at:
-            # Trailers may cross with our reset. They must be decoded, for the sake of the table.
+            # Trailers may cross with our reset, and new streams with our GOAWAY. They must be
+            # decoded, for the sake of the table.
+            self.last_stream = max(self.last_stream, number)
             self._heads.fields(section)
             self._spend(self._budgets.idle_frames, "HEADERS on closed streams")
         else:
@@ -138,7 +104,7 @@ class Http2Server:
 
     def _open(self, number: int, section: bytes, *, ended: bool) -> None:
         self.last_stream = number
-        stream = Stream(number, self._initial_window)
+        stream = Stream(number, self._settings.initial_window)
         stream.reading = not ended
         self.streams[number] = stream
         if len(self.streams) > MOST_STREAMS:
@@ -173,19 +139,18 @@ class Http2Server:
 
     def _take_data(self, flags: int, number: int, payload: bytes) -> None:
         size = len(payload)
-        self._left -= size
-        if self._left < 0:
-            raise Http2Error(ErrorCode.FLOW_CONTROL_ERROR, "DATA beyond the connection's window")
-        # It is the streams' windows that bound what a client can make us hold.
-        if self._left < _CONNECTION_WINDOW // 2:
-            self._out.append(frames.window_update(0, _CONNECTION_WINDOW - self._left))
-            self._left = _CONNECTION_WINDOW
+        self._intake.receive(size)
         stream = self.streams.get(number)
         if stream is None:
             if number > self.last_stream or not number % 2:
                 raise Http2Error(ErrorCode.PROTOCOL_ERROR, "DATA on an idle stream")
-            self._spend(self._budgets.idle_frames, "DATA on closed streams")
+            # A whole window of it may have been on its way.
+            self._spend(self._budgets.idle_frames, "DATA on closed streams", 0.25)
+            self._refill()
             return
+        if stream.paused:
+            self._intake.hold(stream, size)
+        self._refill()
         if not stream.reading:
             self._offend(number, ErrorCode.STREAM_CLOSED)
             return
@@ -196,11 +161,19 @@ class Http2Server:
         payload = unpadded(flags, payload)
         ended = bool(flags & frames.END_STREAM)
         if payload:
+            if len(payload) < CRUMB and not ended:
+                self._spend(self._budgets.crumbs, "DATA frames with next to nothing")
             self._take_body(stream, payload)
         elif not ended:
             self._spend(self._budgets.empty_data, "DATA frames without data")
-        if ended and stream.reading:
+        if number not in self.streams:
+            return
+        if ended:
             self._end_body(stream, b"")
+            return
+        increment = stream.refill()
+        if increment:
+            self._out.append(frames.window_update(stream.number, increment))
 
     def _take_body(self, stream: Stream, data: bytes) -> None:
         if stream.owed is not None:
@@ -208,10 +181,11 @@ class Http2Server:
             if stream.owed < 0:
                 self._offend(stream.number, ErrorCode.PROTOCOL_ERROR)  # RFC 9113, 8.1.1
                 return
-        self._events.append(BodyReceived(stream.number, data))
-        increment = stream.refill()
-        if increment:
-            self._out.append(frames.window_update(stream.number, increment))
+        pieces = self._arriving.get(stream.number)
+        if pieces is None:
+            pieces = self._arriving[stream.number] = []
+            self._events.append(BodyReceived(stream.number, pieces))
+        pieces.append(data)
 
     def _end_body(self, stream: Stream, trailers: bytes) -> None:
         if stream.owed:
@@ -219,7 +193,6 @@ class Http2Server:
             return
         stream.reading = False
         self._events.append(BodyEnded(stream.number, trailers))
-        self._drop_if_done(stream)
 
     # Other frames.
 
@@ -227,10 +200,10 @@ class Http2Server:
         self._spend(self._budgets.idle_frames, "PRIORITY frames")
 
     def _take_reset(self, _flags: int, number: int, payload: bytes) -> None:
-        if number > self.last_stream:
+        if number > self.last_stream or not number % 2:
             raise Http2Error(ErrorCode.PROTOCOL_ERROR, "RST_STREAM of an idle stream")
         self._spend(self._budgets.resets, "resets")
-        if self.streams.pop(number, None) is not None:
+        if self._drop(number):
             self._events.append(StreamLost(number, int.from_bytes(payload)))
 
     def _take_settings(self, flags: int, _number: int, payload: bytes) -> None:
@@ -239,33 +212,16 @@ class Http2Server:
                 raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS in an acknowledgement")
             self._spend(self._budgets.settings, "acknowledgements")
             return
-        if len(payload) % 6:
-            raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS of a wrong size")
         self._spend(self._budgets.settings, "SETTINGS frames")
-        for setting, value in frames.read_settings(payload):
-            self._take_setting(setting, value)
-        self._out.append(frames.SETTINGS_ACK)
-
-    def _take_setting(self, setting: int, value: int) -> None:
-        if setting == frames.INITIAL_WINDOW_SIZE:
-            if value > frames.HIGHEST_WINDOW:
-                raise Http2Error(ErrorCode.FLOW_CONTROL_ERROR, "initial window too large")
-            grown = value - self._initial_window
-            self._initial_window = value
+        grown = self._settings.take(payload)
+        if grown:
             for stream in self.streams.values():
                 stream.window += grown
                 if stream.window > frames.HIGHEST_WINDOW:
                     raise Http2Error(ErrorCode.FLOW_CONTROL_ERROR, "window too large")
-            if grown > 0:
-                self._events.append(WindowGrew(0))
-        elif setting == frames.HEADER_TABLE_SIZE:
-            # A table that we put nothing into may be of size 0 for good, but that must be said.
-            self._shrink_table = True
-        elif setting == frames.MAX_FRAME_SIZE:
-            if not _FRAME_SIZE <= value < 1 << 24:
-                raise Http2Error(ErrorCode.PROTOCOL_ERROR, "frame size out of range")
-        elif setting == frames.ENABLE_PUSH and value > 1:
-            raise Http2Error(ErrorCode.PROTOCOL_ERROR, "ENABLE_PUSH is neither 0 nor 1")
+        if grown > 0:
+            self._grown = True
+        self._out.append(frames.SETTINGS_ACK)
 
     def _take_push_promise(self, _flags: int, _number: int, _payload: bytes) -> None:
         raise Http2Error(ErrorCode.PROTOCOL_ERROR, "PUSH_PROMISE from a client")
@@ -292,7 +248,7 @@ class Http2Server:
         self.window += increment
         if self.window > frames.HIGHEST_WINDOW:
             raise Http2Error(ErrorCode.FLOW_CONTROL_ERROR, "window too large")
-        self._events.append(WindowGrew(0))
+        self._grown = True
 
     def _widen(self, number: int, increment: int) -> None:
         stream = self.streams.get(number)
@@ -306,82 +262,15 @@ class Http2Server:
         elif stream.window > frames.HIGHEST_WINDOW:
             self._offend(number, ErrorCode.FLOW_CONTROL_ERROR)
         else:
-            self._events.append(WindowGrew(number))
+            self._grown = True
 
     def _offend(self, number: int, code: ErrorCode) -> None:
         """End a stream for what its client did on it."""
         if not self._budgets.offences.spend(self._now):
             raise Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "too many errors on streams")
-        self.streams.pop(number, None)
+        self._drop(number)
         self._out.append(frames.rst_stream(number, code))
         self._events.append(StreamLost(number, code))
-
-    def _drop_if_done(self, stream: Stream) -> None:
-        if not stream.reading and not stream.writing:
-            self.streams.pop(stream.number, None)
-
-    # Answering.
-
-    def headers(self, number: int, section: bytes, *, end: bool) -> bytes:
-        """Return the frames of a field section; b"" on a stream that is gone."""
-        stream = self.streams.get(number)
-        if stream is None or not stream.writing:
-            return b""
-        if self._shrink_table:
-            self._shrink_table = False
-            section = b"\x20" + section  # RFC 7541, 6.3
-        made = frames.headers(number, section, end=end)
-        return made + self._ended(stream) if end else made
-
-    def room(self, stream: Stream) -> int:
-        """Say how many bytes of a body one DATA frame may carry now."""
-        return max(0, min(_FRAME_SIZE, self.window, stream.window))
-
-    def data(self, stream: Stream, data: bytes, *, end: bool) -> bytes:
-        """Return a DATA frame. There must be room for it; an empty one needs none."""
-        size = len(data)
-        self.window -= size
-        stream.window -= size
-        flags = frames.END_STREAM if end else 0
-        made = frames.frame_header(size, frames.DATA, flags, stream.number) + data
-        return made + self._ended(stream) if end else made
-
-    def _ended(self, stream: Stream) -> bytes:
-        """Note that our side is over; ask the client to stop its own (RFC 9113, 8.1)."""
-        stream.writing = False
-        if not stream.reading:
-            self.streams.pop(stream.number, None)
-            return b""
-        return self.reset(stream.number, ErrorCode.NO_ERROR)
-
-    def reset(self, number: int, code: ErrorCode) -> bytes:
-        """End a stream at once; return the frame that says so, b"" if it is gone already."""
-        if self.streams.pop(number, None) is None:
-            return b""
-        return frames.rst_stream(number, code)
-
-    def pause(self, number: int) -> None:
-        """Let the client send no more than its window still allows."""
-        stream = self.streams.get(number)
-        if stream is not None:
-            stream.paused = True
-
-    def resume(self, number: int) -> None:
-        """Let it send again."""
-        stream = self.streams.get(number)
-        if stream is not None and stream.paused:
-            stream.paused = False
-            increment = stream.refill()
-            if increment:
-                self._out.append(frames.window_update(number, increment))
-
-    def goaway(self, code: ErrorCode, *, last: int | None = None, debug: str = "") -> bytes:
-        """Return the frame that says that no streams beyond `last` will be served.
-
-        Without `last` it is the one opened last. Running streams go on.
-        """
-        self._closing_at = self.last_stream if last is None else last
-        return frames.goaway(self._closing_at, code, debug.encode("ascii", "replace"))
 
     def forget(self) -> None:
         """Let go of the heads that are remembered; for a connection that may idle for long."""

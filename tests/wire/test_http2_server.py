@@ -20,7 +20,9 @@ from proxy.wire.http2_events import (
 )
 from proxy.wire.http2_fields import encode_head, encode_trailers
 from proxy.wire.http2_frames import ErrorCode
-from proxy.wire.http2_server import MOST_STREAMS, Http2Server
+from proxy.wire.http2_server import Http2Server
+from proxy.wire.http2_settings import MOST_STREAMS
+from proxy.wire.http2_streams import INTAKE_WINDOW
 from tests.fakes.http2_peer import Http2Peer, asking
 
 ENOUGH = 100_000
@@ -126,7 +128,7 @@ def test_a_body_with_trailers() -> None:
     assert events[0].head.chunked
     assert events[0].head.te_trailers
     assert events[1:] == [
-        BodyReceived(1, b"hello"), BodyReceived(1, b" world"), BodyEnded(1, b"checksum: 7\r\n"),
+        BodyReceived(1, [b"hello", b" world"]), BodyEnded(1, b"checksum: 7\r\n"),
     ]  # fmt: skip
 
 
@@ -137,7 +139,7 @@ def test_padding_and_priority_are_taken_off() -> None:
     began(talk.said(frames.frame(frames.HEADERS, flags, 1, section)))
     padded = frames.PADDED | frames.END_STREAM
     events = talk.said(frames.frame(frames.DATA, padded, 1, b"\2hello\0\0"))
-    assert events == [BodyReceived(1, b"hello"), BodyEnded(1, b"")]
+    assert events == [BodyReceived(1, [b"hello"]), BodyEnded(1, b"")]
     whole = frames.frame(frames.DATA, frames.PADDED, 3, b"\6hello")
     talk.said(talk.peer.request(3, end=False))
     assert talk.broken(whole) is ErrorCode.PROTOCOL_ERROR
@@ -425,7 +427,7 @@ def test_frames_on_closed_streams_are_let_pass_for_a_while() -> None:
     assert talk.said(*late) == []
     head = began(talk.said(talk.peer.request(3, asking("/", a="b")))).head
     assert head.block == b"a: b\r\n", "the table was kept up to date"
-    assert talk.broken(*[talk.peer.data(1, b"x")] * 600) is ErrorCode.ENHANCE_YOUR_CALM
+    assert talk.broken(*[talk.peer.data(1, b"x")] * 2500) is ErrorCode.ENHANCE_YOUR_CALM
 
 
 # Windows.
@@ -448,7 +450,7 @@ def test_what_a_client_may_send_is_bounded_and_refilled() -> None:
 def test_a_body_that_is_taken_may_go_on_for_ever() -> None:
     talk = Talk()
     talk.said(talk.peer.request(1, asking("/", "POST"), end=False))
-    sent = {0: 1024 * 1024, 1: 65535}
+    sent = {0: INTAKE_WINDOW, 1: 65535}
     for _ in range(400):
         talk.said(talk.peer.data(1, bytes(16384)))
         for window in sent:
@@ -461,15 +463,27 @@ def test_a_body_that_is_taken_may_go_on_for_ever() -> None:
         assert min(sent.values()) >= 16384
 
 
-def test_the_connections_own_window_is_held_to() -> None:
+def test_what_is_held_on_all_streams_is_bounded() -> None:
     talk = Talk()
-    for number in range(1, 64, 2):
+    count = INTAKE_WINDOW // 65535 + 2
+    for number in range(1, 2 * count, 2):
         talk.said(talk.peer.request(number, asking("/", "POST"), end=False))
         talk.machine.pause(number)
-    talk.machine._left = 20_000
-    talk.machine._out.clear()
-    assert talk.said(talk.peer.data(1, bytes(16384)))
-    assert talk.output() == [frames.WINDOW_UPDATE], "streams bound what is held"
+    for number in range(1, INTAKE_WINDOW // 65535 * 2, 2):
+        talk.said(talk.peer.data(number, bytes(16384)) * 3, talk.peer.data(number, bytes(16383)))
+    assert talk.machine.choked
+    assert frames.WINDOW_UPDATE not in talk.output()
+    talk.machine.resume(1)
+    talk.machine.reset(3, ErrorCode.CANCEL)
+    assert not talk.machine.choked
+    talk.output()
+    told = [(said.stream, int.from_bytes(said.payload)) for said in talk.peer.said[-3:]]
+    assert {stream for stream, _ in told} == {0, 1}
+    assert 65535 <= sum(grown for stream, grown in told if not stream) <= 2 * 65535
+    last = 2 * count - 1
+    talk.said(talk.peer.data(last, bytes(16384)) * 3)
+    over = talk.peer.data(last - 2, bytes(16384))
+    assert talk.broken(over * 6) is ErrorCode.FLOW_CONTROL_ERROR
 
 
 def test_room_follows_both_windows_and_settings() -> None:
@@ -479,15 +493,15 @@ def test_room_follows_both_windows_and_settings() -> None:
     assert talk.machine.room(stream) == 10
     talk.peer.hear(talk.machine.data(stream, b"1234", end=False))
     assert talk.machine.room(stream) == 6
-    assert talk.said(frames.window_update(1, 4)) == [WindowGrew(1)]
+    assert talk.said(frames.window_update(1, 4)) == [WindowGrew()]
     assert talk.machine.room(stream) == 10
     assert talk.said(frames.settings({frames.INITIAL_WINDOW_SIZE: 0})) == []
     assert talk.machine.room(stream) == 0
-    assert talk.said(frames.settings({frames.INITIAL_WINDOW_SIZE: ENOUGH})) == [WindowGrew(0)]
+    assert talk.said(frames.settings({frames.INITIAL_WINDOW_SIZE: ENOUGH})) == [WindowGrew()]
     assert talk.machine.room(stream) == 16384
     talk.machine.window = 5
     assert talk.machine.room(stream) == 5
-    assert talk.said(frames.window_update(0, 7)) == [WindowGrew(0)]
+    assert talk.said(*[frames.window_update(0, 1)] * 7) == [WindowGrew()]
     assert talk.machine.room(stream) == 12
     assert talk.lost(frames.window_update(1, 2**31 - 1)) == (1, ErrorCode.FLOW_CONTROL_ERROR)
 
