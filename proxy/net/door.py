@@ -18,6 +18,7 @@ from proxy.exchange.exchange import Client
 from proxy.message.forwarding import plain_address
 from proxy.net.channel import READ_SIZE, Channel, read_view
 from proxy.net.http1_connection import Http1Connection
+from proxy.net.http2_connection import Http2Connection
 from proxy.net.service import Service
 from proxy.net.tls import TlsChannel
 from proxy.net.tls_contexts import FrontConnection, TlsFront, explain
@@ -37,7 +38,10 @@ _PLAIN_ON_TLS = (
     b"This port speaks TLS: its addresses begin with https://"
 )
 
-_SESSIONS = {"http/1.1": Http1Connection}
+_SESSIONS: dict[str, type[Http1Connection] | type[Http2Connection]] = {
+    "h2": Http2Connection,
+    "http/1.1": Http1Connection,
+}
 ALPN = tuple(_SESSIONS)
 """The protocols spoken over TLS, the preferred first."""
 

@@ -93,6 +93,7 @@ def s_client(
         input=say,
         capture_output=True,
         text=True,
+        errors="replace",  # it prints what the server says, text or not
         timeout=PATIENCE,
         check=False,
     )
@@ -194,7 +195,9 @@ def test_nobody_renegotiates(proxy: RunningProxy) -> None:
 
 
 @openssl
-def test_alpn_agrees_on_http_1_1(proxy: RunningProxy) -> None:
+def test_alpn_agrees_on_http_2_where_the_client_speaks_it(proxy: RunningProxy) -> None:
+    done = s_client(proxy.https_port, "-alpn", "http/1.1,h2")
+    assert "ALPN protocol: h2" in done.stdout
     done = s_client(proxy.https_port, "-alpn", "h3,http/1.1")
     assert "ALPN protocol: http/1.1" in done.stdout
     assert "No ALPN negotiated" in s_client(proxy.https_port).stdout

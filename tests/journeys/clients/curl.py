@@ -24,7 +24,12 @@ def curl(
     data: bytes | None = None,
     scheme: str = "https",
 ) -> Curled:
-    """Call curl for a path; `data` is what it reads as its standard input."""
+    """Call curl for a path; `data` is what it reads as its standard input.
+
+    It speaks HTTP/1.1 unless an option says otherwise: what it prints of a head is easier to read.
+    """
+    if not any(option.startswith("--http") for option in options):
+        options = ("--http1.1", *options)
     port = proxy.https_port if scheme == "https" else proxy.http_port
     head = proxy.config.parent / "curl.head"
     head.unlink(missing_ok=True)
