@@ -19,5 +19,17 @@ def compile_cache_headers(scope: Scope) -> Part | None:
     if "cache-control" in map(str.lower, scope.settings.headers_of(scope.site, scope.route)):
         return None
     if isinstance(cache, Cache):
-        return cache_age(int(cache.age), wall_time, immutable=cache.immutable)
+        private = _is_guarded(scope)
+        return cache_age(int(cache.age), wall_time, immutable=cache.immutable, private=private)
     return cache_word(cache)
+
+
+def _is_guarded(scope: Scope) -> bool:
+    """Tell whether only some may have a route's answers: more than to keep a few out."""
+    settings, site, route = scope.settings, scope.site, scope.route
+    allowed = (settings.access_of(site, route) or ((), ()))[0]
+    return (
+        (bool(allowed) and "all" not in allowed)
+        or settings.basic_auth_of(site, route) is not None
+        or settings.forward_auth_of(site, route) is not None
+    )

@@ -6,6 +6,10 @@ which nginx's `expires` does: one to the login page would stay. Nor of errors, n
 came where a script, a style sheet or an image was asked for: single-page applications answer so
 what a deployment has taken away or not brought yet.
 
+A route that asks who the client is, by its address, a password or another server, says `private`:
+a cache that many share would hand its answers to those who are kept out. RFC 9111, 3.5 keeps such a
+cache from it only where the request has an Authorization field.
+
 Who serves the answer knows best what must not be kept. An answer that says `no-store`, `private` or
 `no-cache` of itself goes out as it is; one that sets a cookie becomes `private` and has no
 `Expires`, the one thing that a cache without Cache-Control goes by. Everything else that an answer
@@ -86,12 +90,15 @@ class _Aged(NamedTuple):
 class _Age:
     """Makes heads that say for how long."""
 
-    __slots__ = ("_age", "_expires", "_immutable", "_memo", "_now", "_second")
+    __slots__ = ("_age", "_expires", "_immutable", "_memo", "_now", "_private", "_second")
 
-    def __init__(self, age: int, now: Callable[[], float], *, immutable: bool) -> None:
+    def __init__(
+        self, age: int, now: Callable[[], float], *, immutable: bool, private: bool
+    ) -> None:
         self._age = age
         self._now = now
         self._immutable = immutable
+        self._private = private
         self._second = -1
         self._expires = b""
         self._memo = _Memo(self._aged)
@@ -118,7 +125,7 @@ class _Age:
         said = _said(block)
         if said & {"no-store", "private", "no-cache"}:
             return _Aged(head, head, is_page=False)
-        private = "private, " if field_values(block, "set-cookie") else ""
+        private = "private, " if self._private or field_values(block, "set-cookie") else ""
         expires = b"" if private else self._expires
         value = f"{private}max-age={self._age}"
         rest = _without(block)
@@ -129,15 +136,18 @@ class _Age:
         return _Aged(plain, hashed, any(map(_is_page, field_values(block, "content-type"))))
 
 
-def cache_age(age: int, now: Callable[[], float], *, immutable: bool = False) -> Part:
+def cache_age(
+    age: int, now: Callable[[], float], *, immutable: bool = False, private: bool = False
+) -> Part:
     """Return the part that says for how long answers may be kept.
 
     Args:
         age: Seconds.
         now: The wall clock, in seconds since 1970.
         immutable: Whether to say `immutable` (RFC 8246) where the file's name carries a hash.
+        private: Whether all answers are for those alone who are let in.
     """
-    return Part(NAME, shape=_Age(age, now, immutable=immutable).shape)
+    return Part(NAME, shape=_Age(age, now, immutable=immutable, private=private).shape)
 
 
 def cache_word(word: Literal["no-store", "no-cache"]) -> Part:

@@ -40,6 +40,7 @@ ANSWER_LIMIT = 64 * 1024
 """Most bytes of an answer's body: a page to log in is small, or somewhere else."""
 
 _SET_COOKIE = "set-cookie"
+_PRIVATE = b"Cache-Control: private\r\n"
 _ASKED_ABOUT = (
     "x-forwarded-method", "x-forwarded-uri", "x-original-method", "x-original-url",
     "x-original-uri", "x-auth-request-redirect",
@@ -177,14 +178,18 @@ def _question(exchange: Exchange) -> bytes:
 
 
 def _pass_cookies(exchange: Exchange, block: bytes) -> None:
-    """Give the client the cookies of a 2xx, unless the route takes cookies out of answers."""
+    """Give the client the cookies of a 2xx, unless the route takes cookies out of answers.
+
+    The handler's answer may be one for everybody. With a cookie of this client's it is not, so no
+    shared cache may keep it, whatever it says of itself (RFC 6265, 7.3; RFC 9111, 5.2.2.7).
+    """
     edit = exchange.edit
     if _SET_COOKIE in edit.removes:
         return
     cookies = field_values(block, _SET_COOKIE)
     if cookies:
         lines = b"".join(field_line("Set-Cookie", cookie) for cookie in cookies)
-        exchange.edit = FieldEdit(edit.removes, edit.block + lines)
+        exchange.edit = FieldEdit({*edit.removes, "expires"}, edit.block + lines + _PRIVATE)
 
 
 def _refusal(head: ResponseHead, body: bytes) -> Answer:

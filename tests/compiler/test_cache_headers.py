@@ -7,6 +7,7 @@ from proxy.compiler.cache_headers import compile_cache_headers
 from proxy.message.head import ResponseHead
 from tests.compiler.scopes import scope_of
 from tests.policy.asking import asking
+from tests.settings.test_users import BCRYPT
 
 HASHED = "/x/main.3f2a1b9c.js"
 
@@ -55,6 +56,26 @@ def test_without_cache_there_is_no_part() -> None:
 )
 def test_an_explicit_header_has_the_last_word(route: str, site: str) -> None:
     assert said(f"cache: 30d\n{route}", site) is None
+
+
+@pytest.mark.parametrize(
+    ("route", "site", "guarded"),
+    [
+        ("forward_auth: {url: 'http://auth:9091/verify'}", "", True),
+        ("", "forward_auth: {url: 'http://auth:9091/verify'}", True),
+        ("forward_auth: off", "forward_auth: {url: 'http://auth:9091/verify'}", False),
+        (f"basic_auth: {{users: {{alice: '{BCRYPT}'}}}}", "", True),
+        ("allow: [10.0.0.0/8]", "", True),
+        ("", "allow: [10.0.0.0/8]", True),
+        ("deny: [10.0.0.0/8]", "", False),
+        ("allow: all\ndeny: [10.0.0.0/8]", "", False),
+    ],
+)
+def test_what_only_some_may_have_is_kept_by_no_shared_cache(
+    route: str, site: str, *, guarded: bool
+) -> None:
+    expected = "private, max-age=60" if guarded else "max-age=60"
+    assert said(f"cache: 60\n{route}", site) == expected
 
 
 def test_expires_is_reckoned_from_now() -> None:

@@ -38,6 +38,13 @@ def test_an_age() -> None:
     )
 
 
+def test_an_age_of_what_not_everybody_may_have() -> None:
+    shape = shape_of(cache_age(60, Clock(), immutable=True, private=True))
+    assert block_of(shape, b"Expires: 0\r\n") == b"Cache-Control: private, max-age=60\r\n"
+    hashed = block_of(shape, b"", asking("/main.3f2a1b9c.js"))
+    assert hashed == b"Cache-Control: private, max-age=60, immutable\r\n"
+
+
 @pytest.mark.parametrize(
     "said",
     [

@@ -5,6 +5,7 @@ from proxy.exchange.answer import Answer
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.verdict import Subrequest, Verdict
 from proxy.message.edit import FieldEdit
+from proxy.message.fields import field_values
 from proxy.message.head import ResponseHead
 from proxy.policy.forward_auth import ANSWER_LIMIT, forward_auth
 from proxy.policy.part import Part
@@ -193,8 +194,18 @@ def test_cookies_of_a_yes_go_to_the_client_where_that_is_asked_for() -> None:
     assert decided(exchange, 200, block, copied="Set-Cookie") is None
     assert exchange.edit.apply(b"Server: x\r\nSet-Cookie: app=1\r\n") == (
         b"Set-Cookie: app=1\r\nX-Own: 1\r\nSet-Cookie: a=1; Path=/\r\nSet-Cookie: b=2\r\n"
+        b"Cache-Control: private\r\n"
     )
     assert exchange.added == b""
+
+
+def test_an_answer_with_a_clients_cookie_is_kept_by_no_shared_cache() -> None:
+    exchange = asking("/")
+    assert decided(exchange, 200, b"Set-Cookie: session=alice\r\n", copied="Set-Cookie") is None
+    public = b"Cache-Control: public, max-age=9\r\nExpires: Thu, 01 Jan 2099 00:00:00 GMT\r\n"
+    said = exchange.edit.apply(public)
+    assert field_values(said, "cache-control") == ["public, max-age=9", "private"]
+    assert field_values(said, "expires") == []
 
 
 def test_cookies_that_the_route_takes_out_stay_out() -> None:
