@@ -29,7 +29,7 @@ QUICK_ROWS = ",".join(row.key for row in ROWS if row.key != "second")
 @click.option("--connections", type=click.IntRange(1), default=32, help="Connections of the load.")
 @click.option("--out", type=click.Path(path_type=Path), default=RESULTS, help="Folder to write.")
 @click.option(
-    "--quick", is_flag=True, help="A minute, cold, no second worker: to see that all works."
+    "--quick", is_flag=True, help="Two minutes, cold, no second worker: to see that all works."
 )
 def main(  # noqa: PLR0913 - one parameter for each option
     *,

@@ -64,7 +64,7 @@ ROWS = (
         first=0.55,
         aim=0.80,
     ),
-    Row("refused", "the same, nearly all refused by the rate limit", CPU, Refusals()),
+    Row("refused", "HTTP/1.1, nearly all refused by a rate limit", CPU, Refusals()),
     Row("10k", "10 KB answer", CPU, Requests("/10k"), first=0.75, aim=1.00),
     Row("1m", "1 MB answer", CPU, Requests("/1m", connections=16), first=1.05, aim=1.25),
     *(
