@@ -195,7 +195,8 @@ Server = Annotated[
     addresses.ServerAddress,
     *word(addresses.server_address, "http://host:port, https://host:port or unix:/path"),
 ]
-OffWord = Annotated[str, WithJsonSchema({"enum": ["off", False, None]})]
+OffWord = Annotated[str, WithJsonSchema({"enum": ["off", "no", False, None]})]
+SwitchWord = Annotated[str, WithJsonSchema({"enum": ["on", "off", "yes", "no", True, False, None]})]
 Network = Annotated[addresses.IPNetwork, *word(addresses.network, "a CIDR or one address")]
 Host = Annotated[str, *word(hosts.host_name, "a host name, *.a.wildcard or an IP address")]
 HeaderName = Annotated[str, *word(headers.header_name, "a header name")]

@@ -207,7 +207,7 @@ class Settings(Table):
         bool,
         PlainValidator(_proxy_protocol),
         PlainSerializer(lambda on: "accept" if on else "off"),
-        WithJsonSchema({"enum": ["off", "accept", False, None]}),
+        WithJsonSchema({"enum": ["off", "no", "accept", "on", True, False, None]}),
     ] = False
     forwarded_header: Switch = False
     """Also send `Forwarded` (RFC 7239) to upstreams."""

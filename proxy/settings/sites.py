@@ -18,7 +18,7 @@ from proxy.settings.routes import Route
 from proxy.settings.switched import OFF, null_as_off
 from proxy.settings.tls import TlsChoice
 
-_StatusSchema = WithJsonSchema({"enum": [301, 308, "off", False, None]})
+_StatusSchema = WithJsonSchema({"enum": [301, 308, "off", "no", False, None]})
 
 
 def _redirect_http(value: object) -> int | None:

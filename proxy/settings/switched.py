@@ -56,14 +56,14 @@ def _on_or_off(value: object) -> str:
 OffWord = Annotated[
     Literal["off"],
     PlainValidator(_off),
-    WithJsonSchema({"enum": ["off", False]}),
+    WithJsonSchema({"enum": ["off", "no", False]}),
     Tag("~word"),
 ]
 """The word beside a table of which `on` would say too little."""
 SwitchWord = Annotated[
     Literal["off"],
     PlainValidator(_on_or_off),
-    WithJsonSchema({"enum": ["on", "off", True, False, None]}),
+    WithJsonSchema({"enum": ["on", "off", "yes", "no", True, False, None]}),
     Tag("~word"),
 ]
 """The word beside a table that `on`, which is read before, stands for."""

@@ -158,7 +158,7 @@ TlsChoice = Annotated[
     Annotated[
         Literal["acme", "self_signed", "off"],
         PlainValidator(_certificate_word),
-        fields.words_schema(*CERTIFICATE_WORDS),
+        WithJsonSchema({"enum": [*CERTIFICATE_WORDS, "no", False, None]}),
         Tag("~word"),
     ]
     | Annotated[CertificateFiles, Tag("~table")],

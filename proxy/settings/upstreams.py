@@ -44,7 +44,9 @@ def request_key(value: object, plain: tuple[str, ...] = ()) -> RequestKey:
     kind, colon, name = value.partition(":")
     if not colon or kind not in {"header", "cookie"}:
         near = nearest(kind, (*plain, "header", "cookie"))
-        raise WrongValueError(f"expected {forms}", f"{near}{colon}{name}" if near else "")
+        if near in {"header", "cookie"}:
+            near = f"{near}:{name or 'NAME'}"
+        raise WrongValueError(f"expected {forms}", near)
     return RequestKey(kind, header_name(name))
 
 
@@ -79,10 +81,18 @@ def _as_server(value: object) -> object:
 
 
 def off_as_none(value: object) -> object:
-    """Return None for off, no, false and null; an empty table for on, yes and true."""
+    """Return None for off, no, false and null; an empty table for on, yes and true.
+
+    Raises:
+        WrongValueError: It is another word.
+    """
     if fields.is_off(value):
         return None
-    return {} if value is True or value in ("on", "yes", "true") else value
+    if value is True or value in ("on", "yes", "true"):
+        return {}
+    if isinstance(value, str):
+        raise WrongValueError("expected on, off or a table of keys")
+    return value
 
 
 def _keep_alive(value: object) -> object:
@@ -203,7 +213,7 @@ class Upstream(Table):
     """round_robin, least_connections, random_two, ip_hash or {hash: "cookie:NAME"}."""
     health_check: Annotated[
         HealthCheck | None,
-        BeforeValidator(off_as_none, json_schema_input_type=HealthCheck | fields.OffWord),
+        BeforeValidator(off_as_none, json_schema_input_type=HealthCheck | fields.SwitchWord),
     ] = None
     """Active checks; off when absent."""
     max_fails: CountOrNone = 3

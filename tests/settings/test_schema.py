@@ -59,6 +59,22 @@ def test_short_forms_pass(text: str) -> None:
     assert VALIDATOR.is_valid(yaml.safe_load(text))
 
 
+@pytest.mark.parametrize("word", ["off", "no", False])  # as YAML 1.2 and 1.1 read it
+def test_what_can_be_switched_off_takes_any_word_for_it(word: object) -> None:
+    keys = ("tls", "redirect_http", "compress", "maintenance", "rate_limit", "allow",
+            "basic_auth", "forward_auth", "intercept_errors")  # fmt: skip
+    site = {"hosts": "a", "routes": [], **dict.fromkeys(keys, word)}
+    upstream = {"servers": "http://a", "health_check": word, "keep_alive": word}
+    whole = {"proxy_protocol": word, "upstreams": {"a": upstream}, "sites": [site]}
+    assert [error.message for error in VALIDATOR.iter_errors(whole)] == []
+
+
+@pytest.mark.parametrize("word", ["on", "yes", True])
+def test_checks_of_health_take_their_defaults_by_a_word(word: object) -> None:
+    upstreams = {"a": {"servers": "http://a", "health_check": word}}
+    assert VALIDATOR.is_valid({"upstreams": upstreams, "sites": []})
+
+
 def test_defaults_are_spelt_as_in_the_file() -> None:
     definitions = json_schema()["$defs"]
     assert definitions["Timeouts"]["properties"]["keep_alive"]["default"] == "75s"

@@ -84,7 +84,7 @@ def test_https() -> None:
         ("{servers: http://a:1, balance: 3}", "expected round_robin"),
         ("{servers: http://a:1, balance: [x]}", "expected"),
         ("{servers: http://a:1, health_check: {expect: 2000}}", "at most 599"),
-        ("{servers: http://a:1, health_check: /x}", "expected a table of keys"),
+        ("{servers: http://a:1, health_check: /x}", "expected on, off or a table of keys, found"),
         ("{servers: http://a:1, buffering: sometimes}", "expected auto or on or off"),
         ("{servers: http://a:1, timeouts: {connect: 0}}", "a time of nothing"),
         ("{servers: https://a:1, tls: {verify: off, ca_file: x}}", "remove one of them"),
