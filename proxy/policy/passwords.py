@@ -77,7 +77,9 @@ def check_hash(written: str) -> None:
         if written.startswith(begin):
             raise ValueError(f"{name}, which is not argon2id, argon2i or bcrypt; {_ADVICE}")
     if written.startswith(("$argon2", "$2")):
-        raise ValueError(f"an argon2 or bcrypt hash that is not whole; {_ADVICE}")
+        raise ValueError(
+            f"an argon2 or bcrypt hash that is not whole (inside {{ }} it needs quotes); {_ADVICE}"
+        )
     raise ValueError(f"not a hash by argon2id, argon2i or bcrypt; {_ADVICE}")
 
 

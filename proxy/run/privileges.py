@@ -35,7 +35,9 @@ def identity_of(user: str) -> Identity:
     try:
         entry = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
     except KeyError:
-        raise PrivilegeError(f"there is no user {name!r} on this machine") from None
+        raise PrivilegeError(
+            f"there is no user {name!r} on this machine: `user` names whom the workers run as"
+        ) from None
     gid = entry.pw_gid
     if colon:
         try:

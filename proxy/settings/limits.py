@@ -35,6 +35,11 @@ def _limit_names(value: object) -> object:
         return ()
     if value is None or value in ([], ()):
         raise WrongValueError("expected the name of a rate limit, a list of them, or off")
+    if isinstance(value, dict):
+        raise WrongValueError(
+            "expected the name of a rate limit, found a table: that stands in the file's "
+            "`rate_limits`, under a name"
+        )
     return fields.as_list(value)
 
 

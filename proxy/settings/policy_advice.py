@@ -103,11 +103,12 @@ def on_files(settings: Settings) -> Iterator[Finding]:
         if not os.path.isdir(root):  # noqa: PTH112 - text, as the settings have it
             # A route for one path alone may have that one file for a root.
             if not (_is_exact(route) and os.path.isfile(root)):  # noqa: PTH113 - see above
-                yield place, "there is no such folder here"
+                yield place, _no_folder(root)
             continue
         yield from ((place, told) for told in _exposed(root, settings))
-        if route.fallback and not os.path.isfile(os.path.join(root, route.fallback)):  # noqa: PTH113, PTH118 - see above
-            yield (*path, "fallback"), "there is no such file beneath the root"
+        fallback = os.path.join(root, route.fallback or "")  # noqa: PTH118 - see above
+        if route.fallback and not os.path.isfile(fallback):  # noqa: PTH113 - see above
+            yield (*path, "fallback"), f"there is no file {fallback}"
 
 
 def on_fallbacks(settings: Settings) -> Iterator[Finding]:
@@ -122,6 +123,12 @@ def on_fallbacks(settings: Settings) -> Iterator[Finding]:
 
 def _is_exact(route: Route) -> bool:
     return route.path is not None and not route.path.endswith("/")
+
+
+def _no_folder(root: str) -> str:
+    if os.path.isfile(root):  # noqa: PTH113 - text, as the settings have it
+        return f"{root} is a file: that serves a `path` which names one file alone"
+    return f"there is no folder {root}"
 
 
 def _exposed(root: str, settings: Settings) -> Iterator[str]:

@@ -18,6 +18,7 @@ _PLAIN_WORDS = (
     ("expected ',' or ']'", "a [ is not closed, or a ',' is missing"),
     ("expected '-' indicator", "not indented like the items of the list above it"),
     ("did not find expected key", "indented unlike the keys above it, or text after a quote"),
+    ("unknown escape character", "in double quotes a \\ begins an escape: use single quotes"),
     ("unknown directive", "quote a value that begins with %"),
     ("control characters", "a control character, which YAML does not take"),
 )  # fmt: skip

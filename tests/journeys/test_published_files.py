@@ -117,7 +117,7 @@ def test_a_missing_folder_is_told_by_check_and_keeps_nobody_from_starting(
         assert client.ask("GET /").status == 404
     told = run_command("check", "--config", str(proxy.config), environment=proxy.environment)
     assert told.returncode == 0
-    assert "there is no such folder here" in told.stdout + told.stderr
+    assert f"there is no folder {tmp_path / 'none'}" in told.stdout + told.stderr
 
 
 def test_a_reload_serves_other_files_and_finishes_what_began(

@@ -36,6 +36,7 @@ def test_a_rate_limit_with_everything() -> None:
         ("{rate: 5/m, burst: -1}", "at least 0"),
         ("{rate: 5/m, key: ip}", "expected client_ip or host or global or header:NAME or"),
         ("{rate: 5/m, key: headers:X}", 'did you mean "header:X"?'),
+        ("{rate: 5/m, key: header}", 'did you mean "header:NAME"?'),
         ("{rate: 5/m, status: 200}", "at least 400"),
         ("{rate: 5/m, nodelay: on}", "unknown key; did you mean `delay`?"),
         ("{rate: 5/m, exempt: [10.0.0.1/8]}", 'did you mean "10.0.0.0/8"?'),
@@ -77,6 +78,11 @@ def test_limits_that_there_are_not() -> None:
         f'4:17: sites[0].rate_limit: {NONE}, found "logn"; did you mean `login`?',
         f'6:37: sites[0].routes[0].rate_limit[1]: {NONE}, found "zzz"',
     ]
+
+
+def test_a_limit_has_its_place_in_the_table_of_limits() -> None:
+    told = only(SITE.replace("- {path: /,", "- {path: /, rate_limit: {rate: 5/m},"))
+    assert "routes[0].rate_limit: expected the name of a rate limit, found a table" in told
 
 
 def test_a_limit_with_a_mistake_of_its_own_is_told_once() -> None:

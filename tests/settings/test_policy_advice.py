@@ -99,14 +99,14 @@ def test_folders(tmp_path: Path) -> None:
     (tmp_path / "robots.txt").write_text("x")
     place = "sites[0].routes[0].files"
     assert files(tmp_path, "files: ../www, fallback: index.html") == []
-    assert files(tmp_path, "files: ../gone") == [f"{place}: there is no such folder here"]
-    assert files(tmp_path, "files: {root: ../gone}") == [
-        f"{place}.root: there is no such folder here"
-    ]
+    gone = f"there is no folder {tmp_path}/gone"
+    assert files(tmp_path, "files: ../gone") == [f"{place}: {gone}"]
+    assert files(tmp_path, "files: {root: ../gone}") == [f"{place}.root: {gone}"]
     assert files(tmp_path, "files: ../www, fallback: app.html") == [
-        "sites[0].routes[0].fallback: there is no such file beneath the root"
+        f"sites[0].routes[0].fallback: there is no file {tmp_path}/www/app.html"
     ]
-    assert files(tmp_path, "files: ../robots.txt") == [f"{place}: there is no such folder here"]
+    (told,) = files(tmp_path, "files: ../robots.txt")
+    assert told.startswith(f"{place}: {tmp_path}/robots.txt is a file: ")
     (told,) = files(tmp_path, "files: /etc")
     assert told == f"{place}: a folder of the system: whatever is in it is served"
     one = tmp_path / "conf" / "proxy.yaml"

@@ -24,7 +24,10 @@ def test_hashes(written: str) -> None:
         ("", "this is not a hash by argon2id, argon2i or bcrypt"),
         (None, "expected a hash"),
         (7, "expected a hash"),
-        (ARGON2[:-1] + "!", "this is an argon2 or bcrypt hash that is not whole"),
+        (
+            ARGON2[:-1] + "!",
+            "that is not whole (inside { } it needs quotes)",
+        ),
         (ARGON2.partition(",")[0], "that is not whole"),
         (BCRYPT[:-1], "that is not whole"),
         (BCRYPT + "\n", "that is not whole"),

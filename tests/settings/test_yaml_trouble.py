@@ -18,6 +18,7 @@ from tests.settings.loading import problems
         ("a: `x`", (1, 4), "quote a value that begins with `"),
         ("a: %x", (1, 4), "quote a value that begins with %"),
         ("a: 'x", (1, 6), "never closed"),
+        ('a: "\\.php$"', (1, 5), "use single quotes"),
         ("a: [1", (2, 1), "[ is not closed"),
         ("a: {b: 1", (2, 1), "{ is not closed"),
         ("- 1\nb: 2", (2, 1), "items of the list"),
