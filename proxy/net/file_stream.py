@@ -1,8 +1,9 @@
 """A large file on its way to a client: a piece at a time, at the client's pace.
 
 What is in the system's memory is read on the loop, by a read that gives up rather than wait for a
-disk (`RWF_NOWAIT`); the rest is read in a thread. At most one piece a turn of the loop, so that
-one fast client does not keep it from all others.
+disk (`RWF_NOWAIT`); the rest is read in a thread. At most one piece a turn of the loop, and of all
+streams no more than a few milliseconds of it, so that neither one fast client nor many keep it from
+all others.
 """
 
 import asyncio
@@ -86,7 +87,9 @@ class FileStream:
     def start(self, *, full: bool = False) -> None:
         """Begin, or wait for the client to read what it was sent before."""
         self._full = full
-        if not full:
+        if self._encoder is not None:
+            self._come_again()
+        elif not full:
             self._turn()
 
     def _turn(self) -> None:
@@ -164,7 +167,7 @@ class FileStream:
     def _come_again(self) -> None:
         if not self._full and not self._waits:
             self._waits = True
-            asyncio.get_running_loop().call_soon(self._turn)
+            self._desk.soon(self._turn)
 
     def _finish(self) -> None:
         exchange = self._exchange

@@ -1,7 +1,10 @@
+import asyncio
 import threading
+from functools import partial
 
 import pytest
 
+from proxy.clock import monotonic
 from proxy.net.file_desk import FileDesk
 
 
@@ -48,6 +51,64 @@ async def test_what_fails_may_be_tried_again() -> None:
         with pytest.raises(TimeoutError):
             await desk.once("a", fail)
     desk.close()
+
+
+async def test_many_that_take_long_leave_the_loop_to_others() -> None:
+    desk = FileDesk()
+    taken: list[str] = []
+
+    def turn(name: str) -> None:
+        end = monotonic() + 0.004
+        while monotonic() < end:
+            pass
+        taken.append(name)
+        if len(taken) < 6:
+            desk.soon(partial(turn, name))
+
+    for name in "abc":
+        desk.soon(partial(turn, name))
+    seen = []
+    while len(taken) < 8:
+        await asyncio.sleep(0)
+        seen.append(len(taken))
+    assert seen == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert "".join(taken) == "abcabcab"
+
+
+async def test_those_that_are_quick_have_one_turn_each_in_a_turn_of_the_loop() -> None:
+    desk = FileDesk()
+    taken: list[str] = []
+
+    def turn(name: str) -> None:
+        taken.append(name)
+        if len(taken) < 4:
+            desk.soon(partial(turn, name))
+
+    for name in "ab":
+        desk.soon(partial(turn, name))
+    await asyncio.sleep(0)
+    assert taken == ["a", "b"]
+    await asyncio.sleep(0)
+    assert taken == ["a", "b", "a", "b"]
+
+
+async def test_a_turn_that_fails_takes_no_other_along() -> None:
+    desk = FileDesk()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _loop, told: taken.append(type(told["exception"]).__name__))
+    taken: list[str] = []
+
+    def fail() -> None:
+        raise TimeoutError
+
+    desk.soon(fail)
+    desk.soon(lambda: taken.append("next"))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert taken == ["TimeoutError", "next"]
+    desk.soon(lambda: taken.append("later"))
+    await asyncio.sleep(0)
+    assert taken[-1] == "later"
 
 
 async def test_one_that_was_never_used_is_closed() -> None:
