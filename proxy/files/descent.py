@@ -96,7 +96,10 @@ class Descent:
         found = os.stat(name, dir_fd=self._fds[-1], follow_symlinks=self._follow)
         if stat.S_ISDIR(found.st_mode):
             flags = _FOLDER if self._follow else _FOLDER | os.O_NOFOLLOW
-            self._fds.append(os.open(name, flags, dir_fd=self._fds[-1]))
+            folder = os.open(name, flags, dir_fd=self._fds[-1])
+            if self._follow:  # nobody goes back: so a link to its own folder holds open but one
+                os.close(self._fds.pop())
+            self._fds.append(folder)
             self.found = found
         elif stat.S_ISLNK(found.st_mode):
             self._links += 1

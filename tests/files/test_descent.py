@@ -36,6 +36,16 @@ def test_steps_lead_to_a_file(root: Path) -> None:
     assert read(root, "a/b/file") == "beneath"
 
 
+def test_a_link_to_its_own_folder_uses_no_descriptors_up(root: Path) -> None:
+    (root / "self").symlink_to(".")
+    with Descent(str(root), follow=True) as descent:
+        before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - no path of them is wanted
+        descent.go([b"self"] * 500)
+        assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - see above
+        descent.go([b"a", b"b", b"file"])
+        assert descent.name == b"file"
+
+
 def test_a_walk_may_go_on(root: Path) -> None:
     with Descent(str(root), follow=False) as descent:
         assert descent.in_folder
