@@ -56,6 +56,8 @@ def _limits(settings: Settings) -> Limits:
     return Limits(
         connections=given.connections,
         connections_per_ip=given.connections_per_ip,
+        websockets=given.websockets,
+        websockets_per_ip=given.websockets_per_ip,
         header_size=given.header_size,
         headers=given.headers,
         target=given.target,

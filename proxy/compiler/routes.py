@@ -123,6 +123,8 @@ class RouteCompiler:
             response_timeout=common.response if own.response is None else own.response,
             idle_timeout=common.idle if own.idle is None else own.idle,
             websocket_idle=route.websocket.idle_timeout,
+            websocket_ping=route.websocket.ping_interval,
+            websocket_max_message=route.websocket.max_message,
         )
 
     def _slash(self) -> Route:

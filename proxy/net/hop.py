@@ -8,6 +8,7 @@ from proxy.exchange.exchange import Exchange
 from proxy.net.pool import LivePool
 from proxy.net.shaping import Shaping
 from proxy.net.spool import SpoolBudget
+from proxy.net.websockets import WebSockets
 from proxy.routing.route import ProxyPlan
 from proxy.state.counters import Counters
 
@@ -19,6 +20,7 @@ class Hop(Protocol):
     plan: ProxyPlan
     counters: Counters
     budget: SpoolBudget
+    websockets: WebSockets
     shaping: Shaping | None
 
     def fail(self, exchange: Exchange, error: ProxyError) -> None:
@@ -32,24 +34,26 @@ class LiveHop:
         pool: Where connections come from.
         plan: What the configuration says.
         fail: Answers an error.
+        websockets: Those of the worker.
         counters: What the worker counts.
         budget: What the worker's spools may take.
         shaping: What the route makes of answers, or None.
     """
 
-    __slots__ = ("budget", "counters", "fail", "plan", "pool", "shaping")
+    __slots__ = ("budget", "counters", "fail", "plan", "pool", "shaping", "websockets")
 
     def __init__(
         self,
         pool: LivePool,
         plan: ProxyPlan,
         fail: Callable[[Exchange, ProxyError], None],
-        counters: Counters,
+        websockets: WebSockets,
         budget: SpoolBudget,
     ) -> None:
         self.pool = pool
         self.plan = plan
         self.fail = fail
-        self.counters = counters
+        self.websockets = websockets
+        self.counters = websockets.counters
         self.budget = budget
         self.shaping: Shaping | None = None

@@ -14,11 +14,11 @@ from proxy.exchange.exchange import Exchange
 from proxy.exchange.phases import Phase
 from proxy.message.fields import field_values
 from proxy.message.head import ResponseHead
+from proxy.net import tunnel
 from proxy.net.backlog import Backlog
 from proxy.net.hop import Hop
 from proxy.net.request_body import RequestBody
 from proxy.net.spool import BudgetError, SpoolError
-from proxy.net.tunnel import Tunnel
 from proxy.net.upstream_stream import UpstreamStream
 from proxy.policy.compression import OF_OTHER_BYTES
 from proxy.policy.part import Encoder
@@ -229,11 +229,7 @@ class Relay:
         upstream, self._upstream = self._upstream, None
         self._let_go()
         if upstream is not None:
-            hop = self._hop
-            tunnel = Tunnel(self.exchange, upstream, hop.plan.websocket_idle, hop.counters)
-            upstream.hand_over(tunnel)
-            self.exchange.consumer = tunnel
-            self.exchange.stream.switch(self.exchange, head)
+            tunnel.join(self._hop, self.exchange, upstream, head)
 
     def answer_body(self, data: bytes) -> None:
         """Pass a piece of the body on, or keep it while the client is slow."""
@@ -397,4 +393,8 @@ class Relay:
 
 def begin(hop: Hop, exchange: Exchange) -> None:
     """Send an exchange on its way."""
-    Relay(hop, exchange).start()
+    refusal = hop.websockets.refusal(exchange.address) if exchange.head.upgrade else None
+    if refusal is None:
+        Relay(hop, exchange).start()
+    else:
+        hop.fail(exchange, refusal)

@@ -15,6 +15,8 @@ from proxy.net.resolver import Resolver
 from proxy.net.service import LiveProgram, Service
 from proxy.net.spool import SpoolBudget
 from proxy.net.tls_contexts import PreparedTls, TlsFront
+from proxy.net.tunnel import FAREWELL
+from proxy.net.websockets import WebSockets
 from proxy.observe.access_log import compile_format
 from proxy.routing.program import Program
 from proxy.state.shared import WorkerShare
@@ -85,7 +87,8 @@ class WorkerServer:
         self._upstream_channels: set[Channel] = set()
         self._pools: dict[str, LivePool] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._service = Service(share.counters, logs.access_line, self._ended)
+        websockets = WebSockets(share.counters, share.websockets)
+        self._service = Service(share.counters, logs.access_line, self._ended, websockets)
         self._door = Door(self._service, share, front, self._count_upstreams)
         self.prepare(program)()
 
@@ -208,6 +211,12 @@ class WorkerServer:
         end = monotonic() + timeout
         while self._door.channels and monotonic() < end:  # noqa: ASYNC110 - ends by a deadline
             await asyncio.sleep(0.05)
+        # What would never end by itself is told to.
+        websockets = self._service.websockets
+        websockets.go_away()
+        end = monotonic() + FAREWELL
+        while len(websockets) and monotonic() < end:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.01)
         for session in tuple(self._door.sessions):
             session.close()
         end = monotonic() + _LAST

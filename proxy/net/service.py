@@ -30,6 +30,7 @@ from proxy.net.pool import LivePool
 from proxy.net.shaping import shaping
 from proxy.net.spool import SpoolBudget
 from proxy.net.waiting import Waiting, Workshop, no_handler
+from proxy.net.websockets import WebSockets
 from proxy.observe.log_time import LogClock
 from proxy.policy.part import Gate
 from proxy.routing.program import Program
@@ -62,7 +63,7 @@ class LiveProgram:
             for route in site.routes.routes:
                 if route.proxy is not None:
                     pool = pools[route.proxy.pool]
-                    hop = LiveHop(pool, route.proxy, service.fail, service.counters, budget)
+                    hop = LiveHop(pool, route.proxy, service.fail, service.websockets, budget)
                     hop.shaping = shaping(route.shapes, route.encode)
                     route.serve = partial(relay.begin, hop)
                 elif route.files is not None:
@@ -102,6 +103,7 @@ class Service:
         date_line: The Date field of this second.
         workshop: Where gates have things computed.
         files: What those who serve files share.
+        websockets: Those that are open.
     """
 
     __slots__ = (
@@ -118,6 +120,7 @@ class Service:
         "files",
         "live",
         "timeouts",
+        "websockets",
         "workshop",
     )
 
@@ -126,6 +129,7 @@ class Service:
         counters: Counters,
         write: Callable[[str], None],
         on_ended: Callable[[object], None],
+        websockets: WebSockets,
     ) -> None:
         """Take what every exchange needs at its end; `use` gives it a program.
 
@@ -133,6 +137,7 @@ class Service:
             counters: What the worker counts.
             write: Takes a line of the access log.
             on_ended: Told of each session whose connection is gone.
+            websockets: Where they are counted.
         """
         self.counters = counters
         self._clock = LogClock(local_offset)
@@ -147,12 +152,14 @@ class Service:
         self.timeouts = Timeouts()
         self.workshop = Workshop()
         self.files = FileDesk()
+        self.websockets = websockets
         self.tick()
 
     def use(self, live: LiveProgram, formatter: Formatter | None) -> None:
         """Serve the requests to come by another program."""
         self.live = live
         self.timeouts = live.program.timeouts
+        self.websockets.limits = live.program.limits
         self._format = formatter
 
     def tick(self) -> None:

@@ -22,6 +22,8 @@ class ProxyPlan:
         forwarded: True to send the standard `Forwarded` field as well (RFC 7239).
         connect_timeout, response_timeout, idle_timeout: Seconds. The pool's unless the route says.
         websocket_idle: Seconds without a byte in either direction that end an upgraded connection.
+        websocket_ping: Seconds of an end's silence after which it is sent a ping; 0 for never.
+        websocket_max_message: Payload bytes of a message, as they are on the wire; 0 for no limit.
     """
 
     pool: str
@@ -33,6 +35,8 @@ class ProxyPlan:
     response_timeout: float = 60.0
     idle_timeout: float = 60.0
     websocket_idle: float = 3600.0
+    websocket_ping: float = 0.0
+    websocket_max_message: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -84,6 +88,8 @@ class Limits:
     header_size: int = 32 * 1024
     headers: int = 100
     target: int = 8 * 1024
+    websockets: int = 10000
+    websockets_per_ip: int = 200
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,10 @@ class Limits(Table):
 
     connections: Count = 10000
     connections_per_ip: CountOrNone = 200
+    websockets: CountOrNone = 10000
+    """503 beyond."""
+    websockets_per_ip: CountOrNone = 200
+    """429 beyond."""
     header_size: Size = 32 * 1024
     """All header fields of a request together: 431 beyond."""
     headers: Count = 100

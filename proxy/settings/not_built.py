@@ -56,8 +56,6 @@ NOT_BUILT = (
     NotBuilt("shared_state", "write `memory`", _is_memory),
     NotBuilt("admin", "write `null`", is_off),
     NotBuilt("alerts"),
-    NotBuilt("sites.*.routes.*.websocket.ping_interval"),
-    NotBuilt("sites.*.routes.*.websocket.max_message"),
     NotBuilt("sites.*.routes.*.proxy", "write http:// or https://", _not_h2c),
     NotBuilt("upstreams.*.servers", "write http:// or https://", _not_h2c),
     NotBuilt("upstreams.*.servers.*", "write http:// or https://", _not_h2c),

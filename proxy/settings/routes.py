@@ -12,10 +12,10 @@ from proxy.settings.compression import CompressChoice
 from proxy.settings.fields import (
     AnswerHeaderName,
     Duration,
+    DurationOrOff,
     HeaderName,
     HeaderValue,
     RequestHeaderName,
-    Size,
     SizeOrOff,
     Switch,
     Table,
@@ -127,9 +127,11 @@ class WebSocket(Table):
     """How upgraded connections are kept."""
 
     idle_timeout: Duration = 3600.0
-    """Without a byte in either direction."""
-    ping_interval: Duration | None = None
-    max_message: Size | None = None
+    """While nothing is said in either direction; pings of the proxy's own do not count."""
+    ping_interval: DurationOrOff = 0.0
+    """After so much silence of an end the proxy sends it a ping."""
+    max_message: SizeOrOff = 0
+    """A message as it is on the wire, all its frames together: 1009 beyond."""
 
 
 def _as_redirect(value: object) -> object:

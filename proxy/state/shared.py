@@ -20,22 +20,25 @@ class WorkerShare:
     Attributes:
         counters: Its figures; publish them once a second.
         connections: Admits and counts client connections.
+        websockets: Counts WebSockets in the same way.
         health: The verdicts of the keeper, to read.
         buckets: Of the rate limits.
     """
 
-    __slots__ = ("buckets", "connections", "counters", "health")
+    __slots__ = ("buckets", "connections", "counters", "health", "websockets")
 
     def __init__(
         self,
         counters: Counters,
         connections: ConnectionTable,
+        websockets: ConnectionTable,
         health: HealthBoard,
         buckets: BucketTable,
     ) -> None:
         self.buckets = buckets
         self.counters = counters
         self.connections = connections
+        self.websockets = websockets
         self.health = health
 
 
@@ -51,7 +54,15 @@ class SharedState:
         buckets: Of the rate limits; what is compiled with them shares them.
     """
 
-    __slots__ = ("_connection_rows", "_counter_rows", "_hash_key", "buckets", "health", "workers")
+    __slots__ = (
+        "_connection_rows",
+        "_counter_rows",
+        "_hash_key",
+        "_websocket_rows",
+        "buckets",
+        "health",
+        "workers",
+    )
 
     def __init__(
         self, memory: memoryview, workers: int, hash_key: bytes, buckets: BucketTable
@@ -62,11 +73,12 @@ class SharedState:
         self._hash_key = hash_key
         self._counter_rows, rest = _rows(memory, workers, counters.ROW_SIZE)
         self._connection_rows, rest = _rows(rest, workers, connections.ROW_SIZE)
+        self._websocket_rows, rest = _rows(rest, workers, connections.ROW_SIZE)
         self.health = HealthBoard(rest[: health.SIZE], hash_key)
 
     @classmethod
     def create(cls, workers: int, buckets: BucketTable | None = None) -> "SharedState":
-        """Return zeroed tables for so many workers: 128 KB for each, 64 KB for the health board.
+        """Return zeroed tables for so many workers: 256 KB for each, 64 KB for the health board.
 
         Pages that nobody writes to take no memory.
 
@@ -77,7 +89,7 @@ class SharedState:
         Raises:
             OSError: There is no memory.
         """
-        size = workers * (counters.ROW_SIZE + connections.ROW_SIZE) + health.SIZE
+        size = workers * (counters.ROW_SIZE + 2 * connections.ROW_SIZE) + health.SIZE
         memory = memoryview(mmap.mmap(-1, size))
         return cls(memory, workers, secrets.token_bytes(32), buckets or BucketTable.create())
 
@@ -88,18 +100,19 @@ class SharedState:
         return WorkerShare(
             figures,
             ConnectionTable(self._connection_rows, slot, self._hash_key),
+            ConnectionTable(self._websocket_rows, slot, self._hash_key),
             HealthBoard(self.health.memory, self._hash_key),
             self.buckets,
         )
 
     def clear(self, slot: int) -> None:
-        """Take back what a dead worker held: its connections and gauges. Its counts stay.
+        """Take back a dead worker's connections, WebSockets and gauges. Its counts stay.
 
         To be called once the process has been reaped, before another gets the slot.
         """
         counters.clear_gauges(self._counter_rows[slot])
-        row = self._connection_rows[slot]
-        row[:] = bytes(len(row))
+        for row in (self._connection_rows[slot], self._websocket_rows[slot]):
+            row[:] = bytes(len(row))
 
     def totals(self) -> dict[str, int]:
         """Return every figure by name, summed over the workers, as last published."""

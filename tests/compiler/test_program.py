@@ -24,7 +24,9 @@ def test_everything_said_arrives() -> None:
         timeouts:
           {tls_handshake: 1s, request_header: 2s, body_idle: 3s, keep_alive: 4s, write_idle: 5s}
         min_rate: 6B/s
-        limits: {connections: 1, connections_per_ip: 2, header_size: 3KB, headers: 4, target: 5KB}
+        limits:
+          {connections: 1, connections_per_ip: 2, header_size: 3KB, headers: 4, target: 5KB,
+           websockets: 6, websockets_per_ip: 7}
         tls: {min_version: "1.3", ciphers: [ECDHE-RSA-AES128-GCM-SHA256], ocsp_stapling: off}
         sites:
           - hosts: [localhost]
@@ -43,7 +45,7 @@ def test_everything_said_arrives() -> None:
     )
     assert made.log == LogPlan("off", "json", "/var/log/e.log", "warning")
     assert made.timeouts == Timeouts(1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
-    assert made.limits == Limits(1, 2, 3072, 4, 5120)
+    assert made.limits == Limits(1, 2, 3072, 4, 5120, 6, 7)
     assert (made.tls.min_version, made.tls.ciphers) == ("1.3", ("ECDHE-RSA-AES128-GCM-SHA256",))
     assert [site.names for site in made.tls.sites] == [("localhost",)]
     assert list(made.pools) == ["http://app:8000"]

@@ -50,7 +50,7 @@ def test_get_covers_head_unless_head_has_a_route_of_its_own() -> None:
 def test_plan_of_a_hop() -> None:
     where = site_of(
         "{path: /api/, proxy: app, strip_prefix: true, timeouts: {response: 120s},"
-        " websocket: {idle_timeout: 5m}, limits: {body: 10MB},"
+        " websocket: {idle_timeout: 5m, ping_interval: 30s, max_message: 1MB}, limits: {body: 10MB},"
         " request_headers: {X-Env: production, Host: app.internal, Cookie: null}}",
         more="forwarded_header: true\n",
     )
@@ -66,7 +66,8 @@ def test_plan_of_a_hop() -> None:
         True,
     )
     assert (plan.connect_timeout, plan.response_timeout, plan.idle_timeout) == (5.0, 120.0, 60.0)
-    assert plan.websocket_idle == 300.0
+    websocket = (plan.websocket_idle, plan.websocket_ping, plan.websocket_max_message)
+    assert websocket == (300.0, 30.0, 1 << 20)
     assert plan.request_edit.apply(b"cookie: a\r\nB: c\r\n") == b"B: c\r\nX-Env: production\r\n"
 
 
@@ -77,6 +78,7 @@ def test_hop_to_an_address_with_the_defaults() -> None:
     assert plan.pool == "http://app:8000"
     assert plan.pool in where.pools
     assert (plan.strip, plan.host, plan.forwarded, plan.websocket_idle) == ("", "", False, 3600.0)
+    assert (plan.websocket_ping, plan.websocket_max_message) == (0.0, 0)
     assert plan.request_edit.apply(b"A: b\r\n") == b"A: b\r\n"
 
 

@@ -23,6 +23,7 @@ from proxy.routing.route import Limits, LogPlan, Route, Timeouts, TlsPlan
 from proxy.routing.sites import Site, SiteTable
 from proxy.routing.table import RouteTable
 from proxy.state.counters import Counters
+from tests.fakes.websockets import no_websockets
 
 DATE = b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
 Handler = Callable[[Exchange], None]
@@ -184,7 +185,9 @@ class Line:
         self.lines: list[str] = []
         self.gone: list[object] = []
         self.counters = Counters()
-        self.service = Service(self.counters, self.lines.append, self.gone.append)
+        self.service = Service(
+            self.counters, self.lines.append, self.gone.append, no_websockets(self.counters)
+        )
         self.service.date_line = DATE
         if made is None:
             route = Route("/", gates=gates, body_limit=body_limit, serve=handler or self.keep)

@@ -14,6 +14,7 @@ from proxy.state.counters import Counters
 from proxy.upstream.group import PeerGroup
 from proxy.upstream.plan import PoolPlan
 from tests.fakes.relay_ends import FakeClientStream, between
+from tests.fakes.websockets import no_websockets
 from tests.fakes.wires import on_uvloop
 
 
@@ -27,7 +28,7 @@ async def test_every_exchange_gets_a_relay_of_its_own() -> None:
 
     resolver = Resolver(asyncio.get_running_loop())
     pool = LivePool(plan, PeerGroup(plan, Random(1), 1), resolver, lambda _: None, counters)
-    hop = LiveHop(pool, ProxyPlan("app"), fail, counters, SpoolBudget())
+    hop = LiveHop(pool, ProxyPlan("app"), fail, no_websockets(counters), SpoolBudget())
     waiting = between(FakeClientStream())
     waiting.head.content_length = 5
     waiting.head.block = b"Content-Length: 5\r\n"

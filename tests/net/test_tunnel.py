@@ -5,8 +5,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from proxy.routing.route import ProxyPlan
+from proxy.clock import monotonic
+from proxy.net.tunnel import FAREWELL
+from proxy.routing.route import Limits, ProxyPlan
 from tests.fakes.bench import Bench, bench, get, pool_plan, program
+from tests.fakes.websocket_frames import closing, frame, of_client, read_masked
 from tests.fakes.wires import Script, Wire, on_uvloop, upstream
 
 MB = 1 << 20
@@ -19,7 +22,7 @@ SWITCHING = (
 
 @asynccontextmanager
 async def tunnel(
-    script: Script, plan: ProxyPlan | None = None, rcvbuf: int = 0
+    script: Script, plan: ProxyPlan | None = None, rcvbuf: int = 0, limits: Limits | None = None
 ) -> AsyncIterator[tuple[Bench, Wire]]:
     """A client that asked for an upgrade, in front of a script that answers it."""
 
@@ -31,7 +34,9 @@ async def tunnel(
         await script(wire)
 
     async with upstream(switching) as app:
-        made = program(pool_plan(app.port), plan=plan or ProxyPlan("app"))
+        made = program(
+            pool_plan(app.port), plan=plan or ProxyPlan("app"), limits=limits or Limits()
+        )
         async with bench(made) as proxy:
             client = await proxy.client(rcvbuf=rcvbuf)
             client.send(UPGRADE)
@@ -121,8 +126,8 @@ async def test_an_upstream_that_is_reset() -> None:
 
     async with tunnel(resets) as (proxy, client):
         await client.head()
-        client.send(b"x")
-        assert await client.gone()
+        client.send(b"x")  # no frame; but the upstream has sent none that were broken
+        assert await client.rest() == closing(1011, "the upstream is gone")
         assert (await proxy.entry())["error"]
 
 
@@ -146,9 +151,11 @@ async def test_silence_has_an_end() -> None:
 
     async with tunnel(waits, ProxyPlan("app", websocket_idle=0.02)) as (proxy, client):
         await client.head()
-        await asyncio.sleep(0.05)
-        proxy.sweep()
+        told = closing(1001, "silent for too long")
+        assert await client.exactly(len(told)) == told
+        client.send(of_client(8))
         assert await client.gone()
+        assert (await proxy.entry())["error"] == "nothing was said in time"
 
 
 @on_uvloop
@@ -230,10 +237,307 @@ async def test_an_upgrade_may_be_refused() -> None:
             assert (reply.status, reply.body) == (403, b"no")
 
 
+# The end: who is told, and of what.
+
+
+async def until_closed(wire: Wire, got: list[bytes]) -> None:
+    """Keep all that comes, and answer it with a close frame of our own."""
+    while not (got and got[-1][0] & 0x0F == 8):
+        got.append(await wire.some())
+        if not got[-1]:
+            return
+    wire.send(closing(1000, "heard"))
+
+
 @on_uvloop
-async def test_a_drain_ends_tunnels_at_its_end() -> None:
-    async with tunnel(echo) as (proxy, client):
+async def test_a_drain_tells_both_ends() -> None:
+    got: list[bytes] = []
+    async with (
+        tunnel(lambda wire: until_closed(wire, got)) as (proxy, client),
+        asyncio.TaskGroup() as tasks,
+    ):
         await client.head()
-        await proxy.server.drain(0.05)
+        began = monotonic()
+        tasks.create_task(proxy.server.drain(0.05))
+        told = closing(1001, "the server is going away")
+        assert await client.exactly(len(told)) == told
+        client.send(of_client(8, b"\x03\xe9"))
         assert await client.gone()
-        assert (await proxy.entry())["status"] == 101
+        line = await proxy.entry()
+        assert (line["status"], line["error"]) == (101, "")
+        code, payload = read_masked(b"".join(got))
+        assert (code, payload[:2]) == (8, (1001).to_bytes(2))
+        assert monotonic() - began < FAREWELL
+
+
+@on_uvloop
+async def test_a_drain_waits_for_the_end_of_a_frame() -> None:
+    message = frame(2, bytes(1000))
+    gate = asyncio.Event()
+
+    async def in_two(wire: Wire) -> None:
+        wire.send(message[:500])
+        await gate.wait()
+        wire.send(message[500:] + frame(1, b"too late"))
+        await wire.gone()
+
+    async with tunnel(in_two) as (proxy, client), asyncio.TaskGroup() as tasks:
+        await client.head()
+        assert await client.exactly(500) == message[:500]
+        tasks.create_task(proxy.server.drain(0.0))
+        await asyncio.sleep(0.05)
+        gate.set()
+        told = message[500:] + closing(1001, "the server is going away")
+        assert await client.exactly(len(told)) == told
+        client.send(of_client(8))
+        assert await client.gone()
+
+
+@on_uvloop
+async def test_a_frame_that_never_ends_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.net.tunnel.FAREWELL", 0.05)
+
+    async def half(wire: Wire) -> None:
+        wire.send(frame(2, bytes(1000))[:500])
+        await wire.gone()
+
+    async with tunnel(half) as (proxy, client), asyncio.TaskGroup() as tasks:
+        await client.head()
+        await client.exactly(500)
+        tasks.create_task(proxy.server.drain(0.0))
+        assert await client.gone()
+
+
+@pytest.mark.parametrize("how", ["eof", "reset"])
+@on_uvloop
+async def test_an_upstream_that_leaves_without_goodbye(how: str) -> None:
+    async def leaves(wire: Wire) -> None:
+        wire.send(frame(1, b"hello"))
+        await wire.some()
+        if how == "reset":
+            wire.reset()
+
+    async with tunnel(leaves) as (proxy, client):
+        await client.head()
+        assert await client.exactly(7) == frame(1, b"hello")
+        client.send(of_client(1, b"go"))
+        told = closing(1011, "the upstream is gone")
+        assert await client.exactly(len(told)) == told
+        client.send(of_client(8, b"\x03\xf3"))
+        assert await client.gone()
+        assert (await proxy.entry())["error"]
+        assert proxy.counters.websockets_open == 0
+
+
+@on_uvloop
+async def test_an_upstream_that_leaves_in_a_frame() -> None:
+    async def leaves(wire: Wire) -> None:
+        wire.send(frame(1, b"hello")[:5])
+        await wire.some()
+        wire.reset()
+
+    async with tunnel(leaves) as (_, client):
+        await client.head()
+        assert await client.exactly(5) == frame(1, b"hello")[:5]
+        client.send(of_client(1, b"go"))
+        assert await client.gone()
+
+
+@pytest.mark.parametrize("how", ["eof", "close", "reset"])
+@on_uvloop
+async def test_a_client_that_leaves_without_goodbye(how: str) -> None:
+    got: list[bytes] = []
+
+    async with tunnel(lambda wire: until_closed(wire, got)) as (proxy, client):
+        await client.head()
+        client.send(of_client(1, b"hi"))
+        await proxy.until(lambda: got)
+        getattr(client, how)()
+        await proxy.until(lambda: len(got) > 1)
+        code, payload = read_masked(got[1])
+        assert (code, payload) == (8, (1001).to_bytes(2) + b"the client is gone")
+        await proxy.entry()
+
+
+@on_uvloop
+async def test_close_frames_of_the_ends_are_all_there_is() -> None:
+    got: list[bytes] = []
+    async with tunnel(lambda wire: until_closed(wire, got)) as (proxy, client):
+        await client.head()
+        client.send(of_client(8, b"\x0f\xa1bye"))
+        assert await client.rest() == closing(1000, "heard")
+        assert got == [of_client(8, b"\x0f\xa1bye")]
+        assert (await proxy.entry())["error"] == ""
+
+
+# Pings of our own.
+
+
+@on_uvloop
+async def test_pings_and_their_answers_stay_between_us_and_an_end() -> None:
+    got: list[bytes] = []
+
+    async def answers(wire: Wire) -> None:
+        wire.send(frame(1, b"one", fin=False))
+        ping = await wire.exactly(14)
+        wire.send(frame(10, read_masked(ping)[1]) + frame(10, b"mine") + frame(0, b"two"))
+        while data := await wire.some():
+            got.append(data)
+
+    plan = ProxyPlan("app", websocket_ping=0.05, websocket_idle=60.0)
+    async with tunnel(answers, plan) as (proxy, client):
+        await client.head()
+        assert await client.exactly(5) == frame(1, b"one", fin=False)
+        came = await client.exactly(10 + 6 + 5)
+        at = came.index(b"\x89\x08")
+        ping, rest = came[at : at + 10], came[:at] + came[at + 10 :]
+        assert rest == frame(10, b"mine") + frame(0, b"two")
+        client.send(of_client(10, ping[2:])[:3])
+        await asyncio.sleep(0.01)
+        client.send(of_client(10, ping[2:])[3:] + of_client(1, b"three"))
+        await proxy.until(lambda: of_client(1, b"three") in b"".join(got))
+        assert b"".join(got).replace(of_client(1, b"three"), b"")[:1] in (b"", b"\x89")
+
+
+@pytest.mark.parametrize("whose", ["client", "upstream"])
+@on_uvloop
+async def test_who_answers_no_ping_is_given_up(whose: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.wire.websocket_liveness.ANSWER", 0.1)
+    monkeypatch.setattr("proxy.net.tunnel.FAREWELL", 0.1)
+
+    async def script(wire: Wire) -> None:
+        if whose == "client":
+            await answering(wire)
+        else:
+            await wire.gone()
+
+    async def answering(wire: Wire) -> None:
+        while data := await wire.some():
+            kind, payload = read_masked(data)
+            if kind == 9:
+                wire.send(frame(10, payload))
+
+    plan = ProxyPlan("app", websocket_ping=0.1, websocket_idle=60.0)
+    async with tunnel(script, plan) as (proxy, client):
+        await client.head()
+        received = b""
+        while data := await client.some():
+            received += data
+            if whose == "upstream" and data[:1] == b"\x89":
+                client.send(of_client(10, data[2:10]))
+        why = "no answer to a ping" if whose == "client" else "the upstream is gone"
+        assert received.endswith(closing(1011, why))
+        assert (await proxy.entry())["error"] == f"the {whose} answered no ping"
+        counters = proxy.counters
+        assert (counters.client_timeouts, counters.upstream_timeouts) == (
+            (1, 0) if whose == "client" else (0, 1)
+        )
+
+
+@on_uvloop
+async def test_pings_keep_nobody_from_being_idle() -> None:
+    async def script(wire: Wire) -> None:
+        while data := await wire.some():
+            kind, payload = read_masked(data)
+            wire.send(frame(10 if kind == 9 else 8, payload))
+
+    plan = ProxyPlan("app", websocket_ping=0.03, websocket_idle=0.2)
+    async with tunnel(script, plan) as (proxy, client):
+        await client.head()
+        pings = 0
+        while data := await client.some():
+            if data[:1] == b"\x89":
+                pings += 1
+                client.send(of_client(10, data[2:10]))
+            else:
+                client.send(of_client(8, data[2:4]))
+        assert pings >= 2
+        assert (await proxy.entry())["error"] == "nothing was said in time"
+
+
+# Limits.
+
+
+@pytest.mark.parametrize("whose", ["client", "upstream"])
+@on_uvloop
+async def test_a_message_that_is_too_big(whose: str) -> None:
+    got: list[bytes] = []
+    pieces = (1, bytes(600), False), (9, b"?", True), (0, bytes(401), True)
+
+    async def script(wire: Wire) -> None:
+        if whose == "upstream":
+            wire.send(b"".join(frame(kind, data, fin=fin) for kind, data, fin in pieces))
+        while data := await wire.some():
+            got.append(data)
+
+    plan = ProxyPlan("app", websocket_max_message=1000)
+    async with tunnel(script, plan) as (proxy, client):
+        await client.head()
+        told = closing(1009, "a message that is too big")
+        if whose == "client":
+            client.send(b"".join(of_client(kind, data, fin=fin) for kind, data, fin in pieces))
+        else:
+            told = frame(1, bytes(600), fin=False) + frame(9, b"?") + told
+        assert await client.exactly(len(told)) == told
+        client.send(of_client(8, b"\x03\xf1"))
+        await proxy.until(lambda: got and b"a message" in unmasked_end(b"".join(got)))
+        line = await proxy.entry()
+        assert line["error"] == f"the {whose} sent a message that is too big"
+
+
+def unmasked_end(data: bytes) -> bytes:
+    """The payload of the close frame at the end of what an upstream got."""
+    return read_masked(data[-(6 + 2 + len("a message that is too big")) :])[1]
+
+
+@on_uvloop
+async def test_what_is_no_frame_ends_a_limited_websocket() -> None:
+    async with tunnel(echo, ProxyPlan("app", websocket_max_message=1000)) as (proxy, client):
+        await client.head()
+        client.send(of_client(1, b"fine") + b"GET / HTTP/1.1\r\n\r\n")
+        came = await client.some()
+        while not came.endswith(closing(1002, "what is no WebSocket frame")):
+            came += await client.some()
+        assert (await proxy.entry())["error"] == "the client sent what is no WebSocket frame"
+
+
+@pytest.mark.parametrize(
+    ("limits", "status"),
+    [(Limits(websockets=1), 503), (Limits(websockets_per_ip=1), 429)],
+    ids=["in all", "of one client"],
+)
+@on_uvloop
+async def test_too_many(limits: Limits, status: int) -> None:
+    async with tunnel(echo, limits=limits) as (proxy, client):
+        assert (await client.reply()).status == 101
+        other = await proxy.client()
+        other.send(UPGRADE)
+        assert (await other.reply()).status == status
+        assert proxy.counters.upstream_requests == 1, "nobody else heard of it"
+        client.close()
+        await proxy.until(lambda: not proxy.counters.websockets_open)
+        other.send(UPGRADE)
+        assert (await other.reply()).status == 101
+
+
+@on_uvloop
+async def test_two_handshakes_at_once_for_one_place() -> None:
+    gate = asyncio.Event()
+
+    async def slow(wire: Wire) -> None:
+        await wire.head()
+        await gate.wait()
+        wire.send(SWITCHING)
+        await wire.gone()
+
+    async with upstream(slow) as app:
+        made = program(pool_plan(app.port), limits=Limits(websockets=1))
+        async with bench(made) as proxy:
+            clients = [await proxy.client() for _ in range(2)]
+            for client in clients:
+                client.send(UPGRADE)
+            await proxy.until(lambda: len(app.wires) == 2)
+            gate.set()
+            replies = [await client.reply() for client in clients]
+            assert sorted(reply.status for reply in replies) == [101, 503]
+            assert proxy.counters.websockets_open == 1

@@ -22,6 +22,7 @@ def test_defaults_are_those_of_the_reference() -> None:
     assert (times.keep_alive, times.write_idle, found.min_rate) == (75, 60, 500)
     limits = found.limits
     assert (limits.connections, limits.connections_per_ip) == (10000, 200)
+    assert (limits.websockets, limits.websockets_per_ip) == (10000, 200)
     assert (limits.header_size, limits.headers, limits.target) == (32 << 10, 100, 8 << 10)
     assert limits.body == 100 << 20
     assert found.headers_of(found.sites[0]) == DEFAULT_HEADERS

@@ -22,8 +22,6 @@ def test_unbuilt_features_are_refused_by_name(text: str, name: str) -> None:
     ("text", "name"),
     [
         ("proxy: h2c://grpc:1", "`proxy: h2c://grpc:1`"),
-        ("proxy: app, websocket: {ping_interval: 30s}", "`ping_interval`"),
-        ("proxy: app, websocket: {max_message: 1MB}", "`max_message`"),
     ],
 )  # fmt: skip
 def test_unbuilt_features_of_routes(text: str, name: str) -> None:

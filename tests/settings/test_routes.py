@@ -13,7 +13,8 @@ def test_a_route_to_an_upstream() -> None:
     assert (found.path, found.proxy, found.strip) == ("/api/", "app", "")
     assert found.limits.body is None
     assert found.timeouts.response is None
-    assert found.websocket.idle_timeout == 3600
+    websocket = found.websocket
+    assert (websocket.idle_timeout, websocket.ping_interval, websocket.max_message) == (3600, 0, 0)
 
 
 def test_a_host_for_the_upstream() -> None:

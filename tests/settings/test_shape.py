@@ -9,7 +9,7 @@ def test_keys() -> None:
     assert set(keys_at(("sites", 0, "tls"))) == {"cert", "key"}
     assert "acme" not in keys_at(())
     assert set(keys_at(("sites", 0, "routes", 0, "cache"))) == {"age", "immutable"}
-    assert "ping_interval" not in keys_at(("sites", 0, "routes", 0, "websocket"))
+    assert "ping_interval" in keys_at(("sites", 0, "routes", 0, "websocket"))
 
 
 def test_models() -> None:

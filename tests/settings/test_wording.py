@@ -100,4 +100,5 @@ def test_what_is_refused_is_not_offered() -> None:
     assert "respond" in line
     assert "basic_auth" in line
     inner = only(route("{path: /, proxy: app, websocket: {qqqqq: 1}}"))
-    assert inner.endswith("allowed here: idle_timeout")
+    assert inner.endswith("allowed here: idle_timeout, ping_interval, max_message")
+    assert "acme" not in only("qqqqq: 1\n" + SITE)
