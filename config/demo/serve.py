@@ -6,6 +6,7 @@ status becomes ours.
 """
 
 import http.client
+import json
 import os
 import shlex
 import signal
@@ -40,16 +41,22 @@ def start_proxy(variables: dict[str, str]) -> subprocess.Popen[bytes]:
 
 
 def ask(port: int, root: Path) -> str:
-    """One request through the proxy, its certificate verified against the local root."""
+    """One request through the proxy, its certificate verified against the local root.
+
+    Raises:
+        ConnectionError: Another proxy answers, which has another application behind it.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(root)
     connection = http.client.HTTPSConnection("localhost", port, timeout=5, context=context)
     try:
-        connection.request("GET", "/")
+        connection.request("GET", "/api/echo")
         answer = connection.getresponse()
-        answer.read()
+        body = answer.read()
     finally:
         connection.close()
+    if answer.status == http.client.OK and json.loads(body)["process"] != os.getpid():
+        raise ConnectionError("somebody else's demo")
     return f"{answer.status} {answer.reason}"
 
 
@@ -59,8 +66,8 @@ def wait_for_answer(proxy: subprocess.Popen[bytes], port: int, root: Path) -> st
     while proxy.poll() is None and time.monotonic() < deadline:
         try:
             return ask(port, root)
-        except (OSError, http.client.HTTPException):
-            time.sleep(0.1)  # no root certificate yet, or nobody listens yet
+        except (OSError, ValueError, http.client.HTTPException):
+            time.sleep(0.1)  # no root certificate yet, or nobody listens yet, or another proxy does
     return None
 
 
@@ -69,7 +76,7 @@ def how_to_try(port: int, root: Path, answer: str) -> str:
     curl = shlex.join(["curl", "--cacert", str(root), f"https://localhost:{port}/api/echo"])
     return (
         f"\nThe proxy serves https://localhost:{port}/ in front of the demo application; "
-        f"GET / was answered {answer}.\nTry it:\n\n    {curl}\n\nCtrl-C ends both.\n\n"
+        f"GET /api/echo was answered {answer}.\nTry it:\n\n    {curl}\n\nCtrl-C ends both.\n\n"
     )
 
 

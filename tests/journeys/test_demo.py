@@ -102,7 +102,10 @@ def test_an_interrupt_ends_both(demo: Demo) -> None:
     assert not [pid for pid in pids if is_alive(pid)]
 
 
-def test_a_port_that_is_taken_is_told_and_ends_it(demo: Demo, tmp_path: Path) -> None:
+@pytest.mark.parametrize("state", ["a state/folder", "another"])
+def test_a_second_one_says_what_the_first_has_taken_and_ends(
+    demo: Demo, tmp_path: Path, state: str
+) -> None:
     printed_command(demo)
     second = subprocess.run(
         [sys.executable, TREE / "config" / "demo" / "serve.py"],
@@ -110,7 +113,7 @@ def test_a_port_that_is_taken_is_told_and_ends_it(demo: Demo, tmp_path: Path) ->
         | {
             "PYPROXY_DEMO_HTTPS": str(demo.https),
             "PYPROXY_DEMO_HTTP": str(free_port()),
-            "PYPROXY_DEMO_STATE": str(tmp_path / "another"),
+            "PYPROXY_DEMO_STATE": str(tmp_path / state),
         },
         capture_output=True,
         text=True,
@@ -118,5 +121,6 @@ def test_a_port_that_is_taken_is_told_and_ends_it(demo: Demo, tmp_path: Path) ->
         check=False,
     )
     assert second.returncode == 1
-    assert str(demo.https) in second.stderr
+    taken = "is running already" if state == "a state/folder" else str(demo.https)
+    assert taken in second.stderr
     assert "curl" not in second.stdout
