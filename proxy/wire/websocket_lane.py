@@ -137,7 +137,10 @@ class Lane:
                 continue
             end = self._step(data, at)
             if end < 0:
-                self.lost = self.news = end == _WRONG
+                if end == _WRONG:
+                    self.lost = self.news = True
+                    self._left = 0
+                    return
                 break
             if self._kind == _CLOSE:
                 self.closed = self.news = True
@@ -153,13 +156,15 @@ class Lane:
     def _step(self, data: bytes, at: int) -> int:
         """Read the head of a frame; return where the frame ends, or why that is not known."""
         size = len(data)
-        if at + self._skip > size:
+        if at + 2 > size:
             return _PARTIAL
         first = data[at]
         length = short = data[at + 1] ^ self._mask
-        body = at + self._skip
         if short > 127:  # masked what must not be, or the other way round
             return _WRONG
+        body = at + self._skip
+        if body > size:
+            return _PARTIAL
         if short > _SHORT:
             width = 2 if short == 126 else 8
             body += width
