@@ -187,9 +187,9 @@ class FileAnswers:
             return
         if self._shaping is not None:
             head, _ = self._shaping.begin(exchange, head)
-        fd, sighting.fd = sighting.fd, -1
         desk = self._service.files
-        stream = FileStream(exchange, fd, pieces, desk, self._service, encoder)
+        stream = FileStream(exchange, sighting.fd, pieces, desk, self._service, encoder)
+        sighting.fd = -1
         exchange.stream.send_head(exchange, head)
         stream.start(full=full)
 

@@ -5,13 +5,17 @@ a network's may not answer.
 """
 
 import asyncio
+import resource
+import sys
 from collections import deque
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from proxy.clock import monotonic
+from proxy.errors import Fault, ProxyError
 from proxy.files.cache import FileCache
+from proxy.state.connections import client_key
 
 T = TypeVar("T")
 
@@ -22,22 +26,77 @@ _SLICE = 0.003
 """Seconds of the loop that all streams together take before everything else has its turn. A piece
 takes 0.1 ms, and 1.5 ms where it is encoded: a round of some hundred streams would be long."""
 
+_LEAST_SHARE = 128
+"""Files that a client may always have open: as many as an HTTP/2 connection has streams, and some.
+"""
+
+
+def _half_of_all() -> int:
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return sys.maxsize if limit == resource.RLIM_INFINITY else limit // 2
+
 
 class FileDesk:
     """See the module's docstring.
 
+    A file that is streamed is open for as long as its client likes, and one client may have
+    thousands of HTTP/2 streams. So half of the worker's descriptors are for files, and an eighth of
+    these for one client.
+
     Attributes:
         cache: Small files.
+        files: How many are open to be streamed.
     """
 
-    __slots__ = ("_running", "_threads", "_turning", "_turns", "cache")
+    __slots__ = (
+        "_files_of",
+        "_most_files",
+        "_running",
+        "_threads",
+        "_turning",
+        "_turns",
+        "cache",
+        "files",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, most_files: int | None = None) -> None:
+        """Take the most files to be open; None for half of the process's descriptors."""
         self.cache = FileCache()
+        self.files = 0
+        self._files_of: dict[bytes, int] = {}
+        self._most_files = _half_of_all() if most_files is None else most_files
         self._running: dict[Hashable, asyncio.Future[Any]] = {}
         self._threads: ThreadPoolExecutor | None = None
         self._turns: deque[Callable[[], None]] = deque()
         self._turning = False
+
+    def hold(self, address: str) -> None:
+        """Count a file that is open for a client's address.
+
+        Raises:
+            ProxyError: There are as many as there may be.
+        """
+        client = client_key(address)
+        own = self._files_of.get(client, 0)
+        if self.files >= self._most_files or own >= max(_LEAST_SHARE, self._most_files // 8):
+            error = ProxyError(
+                503,
+                Fault.CLIENT,
+                f"as many open files as there may be: {own} for {address}, {self.files} in all",
+                public="Please try again in a moment.",
+            )
+            error.fields = b"Retry-After: 2\r\n"
+            raise error
+        self.files += 1
+        self._files_of[client] = own + 1
+
+    def release(self, address: str) -> None:
+        """Count out what was counted for an address."""
+        client = client_key(address)
+        self.files -= 1
+        self._files_of[client] -= 1
+        if not self._files_of[client]:
+            del self._files_of[client]
 
     def soon(self, turn: Callable[[], None]) -> None:
         """Have a stream take its next turn on the loop, behind all that asked before."""

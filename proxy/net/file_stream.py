@@ -22,6 +22,10 @@ from proxy.policy.part import Encoder
 
 _log = logging.getLogger("pyproxy.files")
 _AT_ONCE = 128 * 1024
+_FIRST = 16 * 1024
+"""The first piece of one of many streams: that many bytes wait for a client that reads none. The
+pieces grow from there."""
+
 _FROM_DISK = 256 * 1024  # a turn of a thread costs as much as reading half of it from memory
 
 _view = memoryview(bytearray(_AT_ONCE))  # of the loop's thread alone
@@ -37,7 +41,8 @@ class FailureTaker(Protocol):
 class FileStream:
     """Sends pieces of an open file, and what stands between them. Implements `Consumer`.
 
-    The file is closed when all is sent, or when anything else ends the exchange.
+    The file is closed when all is sent, or when anything else ends the exchange. As long as it is
+    open it is counted at the desk.
     """
 
     __slots__ = (
@@ -50,6 +55,7 @@ class FileStream:
         "_pieces",
         "_reading",
         "_service",
+        "_size",
         "_waits",
     )
 
@@ -71,7 +77,11 @@ class FileStream:
             desk: For reading what is not in memory.
             service: Cuts the answer short.
             encoder: Of its content coding, if any.
+
+        Raises:
+            ProxyError: As many files are open as there may be; this one is the caller's still.
         """
+        desk.hold(exchange.address)
         self._exchange = exchange
         self._fd = fd
         self._pieces = deque(pieces)
@@ -79,6 +89,7 @@ class FileStream:
         self._service = service
         self._encoder = encoder
         self._nowait = True
+        self._size = _FIRST if exchange.head.version == "HTTP/2.0" else _AT_ONCE
         self._full = False
         self._reading = False  # in a thread, which must have the file to itself
         self._waits = False  # for its next turn
@@ -106,12 +117,13 @@ class FileStream:
             self._send(piece)
             return
         try:
-            data = self._read_now(piece.first, min(piece.size, _AT_ONCE))
+            data = self._read_now(piece.first, min(piece.size, self._size))
         except OSError as error:
             self._fail(f"cannot be read: {error.strerror}")
             return
         if data is None:
-            self._read_in_thread(piece.first, min(piece.size, _FROM_DISK))
+            size = self._size if self._size < _AT_ONCE else _FROM_DISK
+            self._read_in_thread(piece.first, min(piece.size, size))
         else:
             self._took(data)
 
@@ -150,6 +162,7 @@ class FileStream:
             self._fail("became shorter while it was sent")
             return
         assert not isinstance(piece, bytes)  # noqa: S101 - only such a piece is read
+        self._size = min(2 * self._size, _AT_ONCE)
         if len(data) == piece.size:
             self._pieces.popleft()
         else:
@@ -190,6 +203,7 @@ class FileStream:
         if fd >= 0 and not self._reading:  # else its number could be another file's by then
             self._fd = -1
             os.close(fd)
+            self._desk.release(self._exchange.address)
 
     # From the client.
 

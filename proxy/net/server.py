@@ -147,7 +147,7 @@ class WorkerServer:
 
     def _count_upstreams(self) -> int:
         """Say how many descriptors are in use beside the clients'."""
-        return len(self._upstream_channels) + self._budget.files
+        return len(self._upstream_channels) + self._budget.files + self._service.files.files
 
     def _ended(self, session: object) -> None:
         self._door.sessions.discard(session)

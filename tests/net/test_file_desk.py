@@ -1,10 +1,12 @@
 import asyncio
+import resource
 import threading
 from functools import partial
 
 import pytest
 
 from proxy.clock import monotonic
+from proxy.errors import Fault, ProxyError
 from proxy.net.file_desk import FileDesk
 
 
@@ -109,6 +111,43 @@ async def test_a_turn_that_fails_takes_no_other_along() -> None:
     desk.soon(lambda: taken.append("later"))
     await asyncio.sleep(0)
     assert taken[-1] == "later"
+
+
+def test_one_client_does_not_have_all_files_open() -> None:
+    desk = FileDesk(2000)
+    for _ in range(250):
+        desk.hold("2001:db8::1")
+    with pytest.raises(ProxyError) as caught:
+        desk.hold("2001:db8::2")  # the same client: its network counts
+    assert caught.value.status == 503
+    assert caught.value.fault is Fault.CLIENT
+    assert caught.value.fields == b"Retry-After: 2\r\n"
+    desk.hold("192.0.2.1")
+    desk.release("2001:db8::1")
+    desk.hold("2001:db8::3")
+    assert desk.files == 251
+
+
+def test_nor_have_all_clients_more_than_there_may_be() -> None:
+    desk = FileDesk(3)
+    for number in range(3):
+        desk.hold(f"192.0.2.{number}")
+    with pytest.raises(ProxyError):
+        desk.hold("192.0.2.9")
+    desk.release("192.0.2.0")
+    desk.hold("192.0.2.9")
+
+
+def test_half_of_the_descriptors_are_for_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = 300
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
+    desk = FileDesk()
+    for number in range(150):
+        desk.hold(f"192.0.2.{number}")
+    with pytest.raises(ProxyError):
+        desk.hold("192.0.2.200")
+    limit = resource.RLIM_INFINITY
+    FileDesk().hold("192.0.2.1")
 
 
 async def test_one_that_was_never_used_is_closed() -> None:

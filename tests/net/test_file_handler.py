@@ -11,6 +11,7 @@ import pytest
 from proxy.errors import BadRequestError
 from proxy.files.finding import SMALL
 from proxy.files.plan import FilesPlan
+from proxy.net.file_desk import FileDesk
 from proxy.net.file_handler import FileHandler
 from proxy.routing.route import Route
 from proxy.routing.table import RouteTable
@@ -203,6 +204,19 @@ async def test_of_a_large_file_everybody_has_his_own(
     assert looks.count == 3
     assert open_files() == before
     assert len(worker.files.cache) == 0
+
+
+async def test_a_large_file_too_many_is_refused_and_closed(root: Path, worker: Worker) -> None:
+    worker.files = FileDesk(0)
+    served = handler(root, worker)
+    before = open_files()
+    exchange, sink = exchange_of("/large.txt")
+    served.serve(exchange)
+    await until(lambda: worker.errors)
+    assert [error.status for error in worker.errors] == [503]
+    assert sink.head is None
+    assert open_files() == before
+    worker.files.close()
 
 
 async def test_a_large_file_nobody_waits_for_is_closed(

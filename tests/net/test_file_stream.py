@@ -28,11 +28,18 @@ def worker() -> Iterator[Worker]:
 class Download:
     """One stream over a file of its own."""
 
-    def __init__(self, folder: Path, worker: Worker, pieces: Sequence[Piece] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        worker: Worker,
+        pieces: Sequence[Piece] = (),
+        version: str = "HTTP/1.1",
+    ) -> None:
         self.path = folder / "file"
         self.path.write_bytes(CONTENT)
         self.fd = os.open(self.path, os.O_RDONLY)
         self.exchange, self.sink = exchange_of()
+        self.exchange.head.version = version
         pieces = pieces or [ByteRange(0, SIZE)]
         self.stream = FileStream(self.exchange, self.fd, pieces, worker.files, worker)
         self.sink.send_head(self.exchange, ResponseHead(200, "OK"))
@@ -53,6 +60,26 @@ async def test_a_file_is_sent_whole_and_closed(tmp_path: Path, worker: Worker) -
     assert max(download.sink.pieces) <= 128 * 1024
     assert download.closed
     assert not worker.errors
+
+
+async def test_as_long_as_it_is_open_it_is_counted(tmp_path: Path, worker: Worker) -> None:
+    download, other = Download(tmp_path, worker), Download(tmp_path, worker)
+    assert worker.files.files == 2
+    download.stream.start()
+    await until(lambda: download.sink.over)
+    assert worker.files.files == 1
+    other.exchange.consumer = None
+    other.stream.client_gone()
+    other.stream.client_gone()
+    assert worker.files.files == 0
+
+
+async def test_for_one_of_many_streams_little_waits(tmp_path: Path, worker: Worker) -> None:
+    download = Download(tmp_path, worker, version="HTTP/2.0")
+    download.stream.start()
+    await until(lambda: download.sink.over)
+    assert download.sink.body == CONTENT
+    assert download.sink.pieces[:5] == [size * 1024 for size in (16, 32, 64, 128, 128)]
 
 
 async def test_pieces_and_what_is_between(tmp_path: Path, worker: Worker) -> None:
