@@ -3,7 +3,8 @@
 from functools import lru_cache
 
 from proxy.compiler.sources import Scope
-from proxy.policy.access import AddressRules, access
+from proxy.message.networks import NetworkSet
+from proxy.policy.access import access
 from proxy.policy.part import Part
 from proxy.settings.models import Networks
 
@@ -16,4 +17,4 @@ def compile_access(scope: Scope) -> Part | None:
 
 @lru_cache(maxsize=256)  # Routes share it, so that an address is judged once for all of them.
 def _part(allow: Networks, deny: Networks) -> Part:
-    return access(AddressRules(allow, deny))
+    return access(NetworkSet(allow, deny, rest=not allow))

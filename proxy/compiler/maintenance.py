@@ -1,19 +1,19 @@
 """A site's or a route's `maintenance` to the part that keeps clients out."""
 
-import ipaddress
 from functools import lru_cache
 
-from proxy.clock import monotonic
 from proxy.compiler.error_pages import compile_error_pages, compile_page
 from proxy.compiler.sources import Scope
 from proxy.exchange.error_pages import ErrorPages
-from proxy.message.forwarding import Network, TrustedPeers
+from proxy.message.networks import NetworkSet
 from proxy.policy.maintenance import maintenance
 from proxy.policy.part import Part
-from proxy.settings.models import Maintenance, Networks
+from proxy.settings.models import Maintenance
 from proxy.state.flag_file import FlagFile
 
-_ALL: tuple[Network, ...] = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
+# Routes share these: a file is looked at once for all of them, an address remembered once.
+_networks = lru_cache(maxsize=256)(NetworkSet)
+_flag_file = lru_cache(maxsize=256)(FlagFile)
 
 
 def compile_maintenance(scope: Scope) -> Part | None:
@@ -35,19 +35,3 @@ def _pages(scope: Scope, given: Maintenance) -> ErrorPages:
     if given.page is None:
         return compile_error_pages(scope.settings, scope.site, scope.route, contents)
     return ErrorPages({str(given.status): compile_page(given.page, contents)})
-
-
-# Routes share these: a file is looked at once for all of them, an address remembered once.
-
-
-@lru_cache(maxsize=256)
-def _networks(networks: Networks) -> TrustedPeers:
-    spelt: list[Network] = []
-    for network in networks:
-        spelt.extend(_ALL if network == "all" else (network,))
-    return TrustedPeers(spelt, unix="all" in networks)
-
-
-@lru_cache(maxsize=256)
-def _flag_file(path: str) -> FlagFile:
-    return FlagFile(path, monotonic)

@@ -1,9 +1,10 @@
 """A route's `rate_limit` to its part."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from proxy.compiler.sources import Scope
-from proxy.message.forwarding import TrustedPeers
+from proxy.message.networks import Network, NetworkSet
 from proxy.policy.part import Part
 from proxy.policy.rate_key import Key, by_client, by_cookie, by_header, by_host, together
 from proxy.policy.rate_limit import Limit, rate_limit
@@ -51,7 +52,7 @@ def _limit(name: str, given: RateLimitSettings) -> Limit:
 
 
 def _key(given: RateLimitSettings) -> Key:
-    client = by_client(TrustedPeers(given.exempt).contains)
+    client = _client(given.exempt)
     match given.key.kind:
         case "header" if given.key.name.lower() == "host":  # which no block of fields holds
             return by_host(client)
@@ -65,3 +66,8 @@ def _key(given: RateLimitSettings) -> Key:
             return together(client)
         case _:
             return client
+
+
+@lru_cache(maxsize=256)  # Routes share it, so that an address is remembered once for all of them.
+def _client(exempt: tuple[Network, ...]) -> Key:
+    return by_client(NetworkSet(exempt).contains)

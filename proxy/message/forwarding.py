@@ -19,20 +19,18 @@ Of fields that tell one thing (X-Forwarded-Proto, -Port, -Host) the last value c
 trusted proxy wrote it. What cannot be understood is as good as not said.
 """
 
-import ipaddress
 import re
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Protocol
 
 from proxy.errors import BadRequestError
 from proxy.message.authority import split_authority
 from proxy.message.head import RequestHead
+from proxy.message.networks import NetworkSet, plain_address
 
 MOST_HOPS = 32
 """Addresses looked at in one list. Chains of real proxies have three or four."""
 
-_MOST_CACHED = 4096
 _LARGEST_PORT = 65535
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _SCHEMES = {"https": "https", "http": "http", "wss": "https", "ws": "http"}
@@ -49,8 +47,6 @@ _node = re.compile(r"\[([^\]]+)\](?::[^:]*)?|([^:]+)(?::[^:]*)?|(.*)").fullmatch
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _QUOTED = r'"((?:[^"\\]|\\.)*+)"'
 _pair = re.compile(rf"[ \t]*(?:({_NAME})=(?:([^\s\",;]+)|{_QUOTED}))?[ \t]*(;|,|\Z)").match
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Peer(Protocol):
@@ -87,59 +83,7 @@ class Forwardable(Protocol):
         """The connection."""
 
 
-@lru_cache(maxsize=_MOST_CACHED)
-def plain_address(text: str) -> str:
-    """Return an IP address in its one spelling, or "" for what is none (a unix socket's peer).
-
-    An IPv4 address that a dual-stack socket shows inside an IPv6 one is unpacked (RFC 4291,
-    2.5.5.2), a zone is left out.
-    """
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return ""
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return str(address)
-
-
-class TrustedPeers:
-    """The proxies whose forwarding fields are believed."""
-
-    __slots__ = ("_by_size", "_known", "_unix")
-
-    def __init__(self, networks: Iterable[Network], *, unix: bool = False) -> None:
-        """Take networks, and whether peers without an address (unix sockets) are trusted too."""
-        self._unix = unix
-        self._known: dict[str, bool] = {}
-        self._by_size: dict[tuple[int, int], set[int]] = {}
-        for network in networks:
-            size = (network.version, network.max_prefixlen - network.prefixlen)
-            number = int(network.network_address) >> size[1]
-            self._by_size.setdefault(size, set()).add(number)
-
-    def contains(self, address: str) -> bool:
-        """Tell whether a peer is trusted. Costs one look-up for an address seen before."""
-        known = self._known.get(address)
-        if known is None:
-            if len(self._known) >= _MOST_CACHED:
-                self._known.clear()
-            known = self._known[address] = self._judge(plain_address(address))
-        return known
-
-    def _judge(self, address: str) -> bool:
-        if not address:
-            return self._unix
-        found = ipaddress.ip_address(address)
-        number = int(found)
-        return any(
-            number >> shift in numbers
-            for (version, shift), numbers in self._by_size.items()
-            if version == found.version
-        )
-
-
-def believe(exchange: Forwardable, trusted: TrustedPeers) -> None:
+def believe(exchange: Forwardable, trusted: NetworkSet) -> None:
     """Take over what a trusted peer says of its client: address, scheme, port, request id.
 
     Does nothing for a peer that is not trusted. Raises nothing, whatever the fields hold.
@@ -211,7 +155,7 @@ def _last(told: dict[str, str], name: str) -> str:
 
 
 def _told_address(
-    told: dict[str, str], forwarded: list[dict[str, str]], trusted: TrustedPeers
+    told: dict[str, str], forwarded: list[dict[str, str]], trusted: NetworkSet
 ) -> str:
     connecting = plain_address(told.get("cf-connecting-ip", ""))
     if "x-forwarded-for" in told:
@@ -228,7 +172,7 @@ def _entries(told: dict[str, str]) -> list[str]:
     return [entry for entry in entries if entry.strip(" \t")]
 
 
-def _walk(entries: list[str], trusted: TrustedPeers, stop: str) -> str:
+def _walk(entries: list[str], trusted: NetworkSet, stop: str) -> str:
     """Return the right-most address that is not trusted; failing that, the last vouched for."""
     address = ""
     for entry in reversed(entries):

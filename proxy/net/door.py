@@ -15,7 +15,7 @@ from typing import Protocol, cast
 from proxy.clock import monotonic
 from proxy.errors import BadRequestError, Fault, ProxyError
 from proxy.exchange.exchange import Client
-from proxy.message.forwarding import plain_address
+from proxy.message.networks import plain_address
 from proxy.net.channel import READ_SIZE, Channel, read_view
 from proxy.net.http1_connection import Http1Connection
 from proxy.net.http2_connection import Http2Connection

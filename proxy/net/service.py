@@ -7,7 +7,6 @@ The look-ups by host and path are made once for a head and remembered with it.
 import logging
 import secrets
 from collections.abc import Callable
-from email.utils import formatdate
 from functools import partial
 
 from proxy.clock import local_offset, wall_time
@@ -19,8 +18,10 @@ from proxy.exchange.pages import error_answer
 from proxy.exchange.phases import Phase
 from proxy.exchange.verdict import Verdict, Wait
 from proxy.message.edit import FieldEdit
-from proxy.message.forwarding import TrustedPeers, believe
+from proxy.message.forwarding import believe
 from proxy.message.head import HeadLimits, RequestHead, ResponseHead
+from proxy.message.http_date import http_date
+from proxy.message.networks import NetworkSet
 from proxy.message.status import CLIENT_GONE
 from proxy.net import relay
 from proxy.net.file_desk import FileDesk
@@ -56,7 +57,7 @@ class LiveProgram:
     ) -> None:
         self.program = program
         self.pools = pools
-        self.trusted = TrustedPeers(program.trusted)
+        self.trusted = NetworkSet(program.trusted)
         limits = program.limits
         self.head_limits = HeadLimits(limits.header_size, limits.headers, limits.target)
         for site in program.all_sites():
@@ -165,7 +166,7 @@ class Service:
     def tick(self) -> None:
         """Render this second's Date field and log stamp."""
         now = wall_time()
-        self.date_line = f"Date: {formatdate(now, usegmt=True)}\r\n".encode("ascii")
+        self.date_line = f"Date: {http_date(now)}\r\n".encode("ascii")
         self._stamp = self._clock.at(now)
 
     @property

@@ -24,7 +24,7 @@ def maintenance(
     *,
     status: int = 503,
     retry_after: float = 0.0,
-    is_on: Callable[[], bool] | None = None,
+    is_on: Callable[[float], bool] | None = None,
     is_let_in: Callable[[str], bool] | None = None,
 ) -> Part:
     """Return the part that keeps clients out.
@@ -33,13 +33,14 @@ def maintenance(
         pages: Those of the route; one for the status is what clients get.
         status: Of the answer, 400..599.
         retry_after: Seconds after which clients should come again; 0 says nothing of it.
-        is_on: Tells whether it is on just now; always without it. It is asked for each request.
+        is_on: Tells whether it is on at a time, in monotonic seconds; always without it. It is
+            asked for each request.
         is_let_in: Tells whether an address is let in all the same; nobody without it.
     """
     error = ProxyError(status, Fault.PROXY, "maintenance", public=PUBLIC)
 
     def gate(exchange: Exchange) -> Answer | None:
-        if is_on is not None and not is_on():
+        if is_on is not None and not is_on(exchange.started):
             return None
         if is_let_in is not None and is_let_in(exchange.address):
             return None

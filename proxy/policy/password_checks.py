@@ -16,8 +16,8 @@ from typing import Self
 from weakref import WeakValueDictionary
 
 from proxy.errors import Fault, ProxyError
+from proxy.message.networks import client_key
 from proxy.policy.passwords import verify
-from proxy.state.connections import client_key
 
 REMEMBERED_FOR = 600.0
 """Seconds. A browser sends the password with each request: one in some thousands waits for it."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from proxy.exchange.exchange import Exchange
 from proxy.message.fields import cookie_value, field_values
-from proxy.state.connections import client_key
+from proxy.message.networks import client_key
 
 Key = Callable[[Exchange], bytes | None]
 """Returns an exchange's key, of any length, or None for one that is not counted."""

@@ -1,15 +1,13 @@
 """The Program: everything a worker needs to serve, compiled from one configuration file."""
 
-import ipaddress
 from dataclasses import dataclass
 
 from proxy.exchange.error_pages import NO_PAGES, ErrorPages
 from proxy.message.edit import NO_EDIT, FieldEdit
+from proxy.message.networks import Network
 from proxy.routing.route import Endpoint, Limits, LogPlan, Timeouts, TlsPlan
 from proxy.routing.sites import Site, SiteTable
 from proxy.upstream.plan import PoolPlan
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(slots=True, eq=False)

@@ -9,10 +9,11 @@ shares its bucket are about n/65536 (14 % with 10,000), and it does harm only wh
 reach the limit of one; nobody can choose whom to meet there, for the key is random.
 """
 
-import socket
 from collections.abc import Sequence
 from enum import Enum
 from hashlib import blake2b
+
+from proxy.message.networks import client_key
 
 _BUCKETS = 65536
 _HIGHEST = 65535
@@ -21,8 +22,6 @@ _TOTAL_SIZE = 64  # the row's total, alone on its cache line
 ROW_SIZE = _TOTAL_SIZE + 2 * _BUCKETS
 """Bytes of a worker's row."""
 
-_MAPPED = bytes(10) + b"\xff\xff"
-
 
 class Admission(Enum):
     """What becomes of a new connection."""
@@ -30,21 +29,6 @@ class Admission(Enum):
     OK = "ok"
     TOO_MANY = "too many connections"
     TOO_MANY_FOR_ADDRESS = "too many connections from one address"
-
-
-def client_key(address: str) -> bytes:
-    """Return what counts as one client: an IPv4 address, the /64 of an IPv6 one.
-
-    An IPv4 address in IPv6 clothes (::ffff:192.0.2.1) counts as what it is. What is no address at
-    all, such as the name of a unix socket, counts under its own name.
-    """
-    try:
-        if ":" not in address:
-            return socket.inet_pton(socket.AF_INET, address)
-        packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
-    except (OSError, ValueError):
-        return b"?" + address.encode("utf-8", "surrogatepass")
-    return packed[12:] if packed.startswith(_MAPPED) else packed[:8]
 
 
 class ConnectionTable:

@@ -1,7 +1,6 @@
 """A file that switches something on by being there."""
 
 import os
-from collections.abc import Callable
 
 
 class FlagFile:
@@ -10,27 +9,28 @@ class FlagFile:
     Its folder should be on a disk of this machine: looking at it holds up everything else.
     """
 
-    __slots__ = ("_is_there", "_now", "_path", "_till")
+    __slots__ = ("_is_there", "_path", "_until")
 
     EVERY = 1.0
     """Seconds between two looks."""
 
-    def __init__(self, path: str, now: Callable[[], float]) -> None:
-        """Take the file's path and a monotonic clock. Nothing is looked at yet."""
+    def __init__(self, path: str) -> None:
+        """Take the file's path. Nothing is looked at yet."""
         self._path = path
-        self._now = now
         self._is_there = False
-        self._till = float("-inf")
+        self._until = float("-inf")
 
-    def is_on(self) -> bool:
+    def is_on(self, now: float) -> bool:
         """Tell whether the file was there when it was last looked at.
 
         As long as nobody can tell, for want of permission or because of a fault of the disk, what
         was known before holds; at first that it is not there.
+
+        Args:
+            now: Monotonic seconds.
         """
-        now = self._now()
-        if now >= self._till:
-            self._till = now + self.EVERY
+        if now >= self._until:
+            self._until = now + self.EVERY
             self._look()
         return self._is_there
 

@@ -1,7 +1,7 @@
 import pytest
 
 from proxy.compiler.program import compile_program
-from proxy.compiler.rate_limits import Nowhere
+from proxy.compiler.rate_limits import Nowhere, _key
 from proxy.compiler.sources import Sources
 from proxy.errors import BadRequestError
 from proxy.exchange.answer import Answer
@@ -128,3 +128,12 @@ def test_a_program_without_a_store_is_only_to_be_looked_at() -> None:
         route.gates[0](looked_at())
     with pytest.raises(RuntimeError):
         Nowhere().meter([]).ask([], 0.0)
+
+
+def test_routes_share_what_is_remembered_of_addresses() -> None:
+    text = "rate_limits: {a: {rate: 1/h, exempt: 10.0.0.0/8}, b: {rate: 2/h}, c: {rate: 3/h}}\n"
+    limits = settings(
+        text + "sites: [{hosts: [localhost], routes: [{path: /, respond: 204}]}]"
+    ).rate_limits
+    assert _key(limits["b"]) is _key(limits["c"])
+    assert _key(limits["a"]) is not _key(limits["b"])

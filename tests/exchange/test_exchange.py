@@ -1,8 +1,9 @@
 from proxy.exchange.exchange import Client, Exchange
 from proxy.exchange.phases import Phase
 from proxy.message.edit import NO_EDIT
-from proxy.message.forwarding import Forwardable, TrustedPeers, believe
+from proxy.message.forwarding import Forwardable, believe
 from proxy.message.head import RequestHead
+from proxy.message.networks import NetworkSet
 from tests.fakes.exchanges import looked_at
 
 
@@ -30,7 +31,7 @@ def test_forwarding_rules_work_on_an_exchange() -> None:
     exchange.client.trusted = True
     exchange.head.forwarding = b"X-Forwarded-For: 203.0.113.7\r\n"
     as_seen_by_message: Forwardable = exchange
-    believe(as_seen_by_message, TrustedPeers([]))
+    believe(as_seen_by_message, NetworkSet([]))
     assert exchange.address == "203.0.113.7"
     assert exchange.client.peer == "10.0.0.1"
 

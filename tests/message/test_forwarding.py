@@ -5,15 +5,14 @@ from hypothesis import given, strategies as st
 
 from proxy.message.forwarding import (
     MOST_HOPS,
-    TrustedPeers,
     believe,
     forwarding_block,
-    plain_address,
 )
 from proxy.message.head import RequestHead
+from proxy.message.networks import NetworkSet
 
 NETWORKS = [ipaddress.ip_network(text) for text in ("10.0.0.0/8", "2001:db8:1::/48", "127.0.0.1")]
-TRUSTED = TrustedPeers(NETWORKS)
+TRUSTED = NetworkSet(NETWORKS)
 
 
 class FakeClient:
@@ -49,70 +48,6 @@ def sent(exchange: FakeExchange, *, forwarded: bool = False) -> dict[str, str]:
     block = forwarding_block(exchange, forwarded=forwarded).decode()
     assert block.endswith("\r\n")
     return dict(line.split(": ", 1) for line in block.split("\r\n")[:-1])
-
-
-@pytest.mark.parametrize(
-    ("address", "expected"),
-    [
-        ("10.1.2.3", True),
-        ("::ffff:10.1.2.3", True),
-        ("11.0.0.1", False),
-        ("2001:db8:1::5", True),
-        ("2001:db8:2::5", False),
-        ("::10.1.2.3", False),
-        ("127.0.0.1", True),
-        ("127.0.0.2", False),
-        ("", False),
-        ("nonsense", False),
-    ],
-)
-def test_trusted_peers(address: str, *, expected: bool) -> None:
-    assert TRUSTED.contains(address) is expected
-    assert TRUSTED.contains(address) is expected
-
-
-def test_peers_of_unix_sockets_are_trusted_only_on_request() -> None:
-    assert not TRUSTED.contains("unix:")
-    assert TrustedPeers([], unix=True).contains("unix:")
-    assert not TrustedPeers([], unix=True).contains("1.2.3.4")
-
-
-def test_everybody_can_be_trusted() -> None:
-    everybody = TrustedPeers([ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0")])
-    assert everybody.contains("1.2.3.4")
-    assert everybody.contains("2001:db8::1")
-
-
-def test_remembered_addresses_are_bounded() -> None:
-    trusted = TrustedPeers(NETWORKS)
-    for number in range(10_000):
-        trusted.contains(f"10.{number >> 8}.{number & 255}.1")
-    assert len(trusted._known) <= 4096
-
-
-@given(st.ip_addresses())
-def test_contains_agrees_with_ipaddress(
-    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
-) -> None:
-    plain = ipaddress.ip_address(plain_address(str(address)))
-    expected = any(plain in network for network in NETWORKS)
-    assert TrustedPeers(NETWORKS).contains(str(address)) is expected
-
-
-@pytest.mark.parametrize(
-    ("text", "plain"),
-    [
-        ("1.2.3.4", "1.2.3.4"),
-        ("::FFFF:1.2.3.4", "1.2.3.4"),
-        ("2001:DB8:0:0::1", "2001:db8::1"),
-        ("fe80::1%eth0", "fe80::1"),
-        ("01.2.3.4", ""),
-        ("unix:", ""),
-        ("", ""),
-    ],
-)
-def test_plain_address(text: str, plain: str) -> None:
-    assert plain_address(text) == plain
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import pytest
 
 from proxy.exchange.exchange import Exchange
 from proxy.message.edit import FieldEdit
-from proxy.message.forwarding import TrustedPeers, believe
+from proxy.message.forwarding import believe
 from proxy.message.head import HeadLimits, RequestHead
+from proxy.message.networks import NetworkSet
 from proxy.net.http1_request import request_head
 from proxy.routing.route import ProxyPlan
 from proxy.wire.http1_server import Http1Server
@@ -99,7 +100,7 @@ def test_a_trusted_proxy_speaks_for_its_clients() -> None:
         fields="X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: http\r\nX-Request-ID: its\r\n"
     )
     exchange.client.trusted = True
-    believe(exchange, TrustedPeers([ipaddress.ip_network("192.0.2.0/24")]))
+    believe(exchange, NetworkSet([ipaddress.ip_network("192.0.2.0/24")]))
     sent = lines(exchange)
     assert values(sent, "X-Forwarded-For") == ["203.0.113.9, 192.0.2.1"]
     assert values(sent, "X-Real-IP") == ["203.0.113.9"]
@@ -110,7 +111,7 @@ def test_a_trusted_proxy_speaks_for_its_clients() -> None:
 def test_the_clients_of_a_trusted_proxy_are_not_taken_for_each_other() -> None:
     exchange = asked(fields="X-Forwarded-For: 203.0.113.9\r\n")
     exchange.client.trusted = True
-    trusted = TrustedPeers([ipaddress.ip_network("192.0.2.0/24")])
+    trusted = NetworkSet([ipaddress.ip_network("192.0.2.0/24")])
     believe(exchange, trusted)
     assert values(lines(exchange), "X-Real-IP") == ["203.0.113.9"]
     other = Exchange(

@@ -55,12 +55,14 @@ def test_retry_after(retry_after: float, said: bytes) -> None:
 
 
 def test_it_is_asked_each_time_whether_it_is_on() -> None:
-    on = [False, True, False]
-    gate = gate_of(maintenance(PAGES, is_on=lambda: on.pop(0)))
+    gate = gate_of(maintenance(PAGES, is_on=lambda now: 5.0 <= now < 6.0))
     exchange = asking("/")
+    exchange.started = 4.9
     assert gate(exchange) is None
     assert exchange.error is None
+    exchange.started = 5.0
     assert gate(exchange) is not None
+    exchange.started = 6.0
     assert gate(exchange) is None
 
 
