@@ -78,6 +78,7 @@ def _pool(name: str, upstream: Upstream, authorities: Mapping[str, str]) -> Pool
         queue_timeout=upstream.queue_timeout,
         request_buffering=upstream.buffering.request,
         response_buffering=upstream.buffering.response,
+        http2=upstream.http2,
         tls=TlsClientPlan(
             verify=upstream.tls.verify,
             ca_pem=authorities[name] if upstream.tls.ca_file is not None else "",

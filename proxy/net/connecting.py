@@ -16,7 +16,7 @@ _OUR_OWN = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, e
 class Connector:
     """Opens the connections of one pool."""
 
-    __slots__ = ("_context", "_loop", "_server_name")
+    __slots__ = ("_context", "_http2_context", "_loop", "_server_name")
 
     def __init__(self, plan: PoolPlan, loop: asyncio.AbstractEventLoop) -> None:
         """Make the TLS context that is needed, if any.
@@ -29,15 +29,25 @@ class Connector:
         self._context: ssl.SSLContext | None = None
         if any(server.scheme == "https" for server in plan.servers):
             self._context = client_context(verify=plan.tls.verify, ca_pem=plan.tls.ca_pem)
+        self._http2_context = self._context
+        if self._context is not None and plan.http2:
+            self._http2_context = client_context(
+                verify=plan.tls.verify, ca_pem=plan.tls.ca_pem, alpn=("h2", "http/1.1")
+            )
 
-    async def connect(self, peer: Peer) -> Channel:
+    async def connect(self, peer: Peer, *, http2: bool = False) -> Channel:
         """Return an open channel to a peer; it has no session yet, and closes at the first byte.
+
+        Args:
+            peer: Whom to connect to.
+            http2: Offer HTTP/2 to an https server, where the plan says so.
 
         Raises:
             OSError: There is no connection to be had, or (`ssl.SSLError`) none to be trusted.
         """
-        if peer.server.scheme == "https" and self._context is not None:
-            channel: Channel = await self._connect_tls(peer, self._context)
+        context = self._http2_context if http2 else self._context
+        if peer.server.scheme == "https" and context is not None:
+            channel: Channel = await self._connect_tls(peer, context)
         else:
             channel = Channel()
             await self._open_transport(peer.address, channel)
@@ -76,6 +86,13 @@ class Connector:
             await self._loop.create_unix_connection(lambda: channel, address)
         else:
             await self._loop.create_connection(lambda: channel, *address)
+
+
+def speaks_http2(channel: Channel, peer: Peer) -> bool:
+    """Say whether HTTP/2 is to be spoken: with TLS by what was agreed on, else by the address."""
+    if isinstance(channel, TlsChannel):
+        return channel.tls.selected_alpn_protocol() == "h2"
+    return peer.server.scheme == "h2c"
 
 
 def told(error: OSError) -> str:

@@ -7,7 +7,6 @@ time: a server that has just come back must not be met by all of them.
 """
 
 import asyncio
-import ssl
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -17,8 +16,10 @@ from proxy.errors import ProxyError, UpstreamError
 from proxy.exchange.exchange import Exchange
 from proxy.message.fields import field_values
 from proxy.net.channel import Channel
-from proxy.net.connecting import Connector, is_our_own, told
+from proxy.net.http2_upstream import Http2Upstream
+from proxy.net.opening import Opener, OpeningError
 from proxy.net.resolver import Resolver, Watch
+from proxy.net.sharing import Sharing, close_shared
 from proxy.net.tasks import start
 from proxy.net.upstream_connection import UpstreamConnection
 from proxy.net.upstream_stream import UpstreamStream
@@ -29,10 +30,6 @@ from proxy.upstream.peer import Address, Peer
 from proxy.upstream.plan import PoolPlan, ServerPlan
 
 _TICK = 0.25  # seconds between tries while nobody can be reached
-
-
-class _UntrustedError(UpstreamError):
-    """A server is there, and its certificate is not to be trusted: waiting does not mend that."""
 
 
 class Waiter(Protocol):
@@ -60,22 +57,21 @@ class Waiter(Protocol):
 
 
 class LivePool:
-    """See the module's docstring. Implements `upstream_connection.Owner`."""
+    """See the module's docstring. Implements `upstream_connection.Owner` and `SharedOwner`."""
 
     __slots__ = (
         "_closed",
-        "_connector",
-        "_counters",
         "_loop",
+        "_opener",
         "_resolver",
         "_scout",
+        "_sharing",
         "_timer",
         "_trouble",
         "_waiting",
         "_watches",
         "connections",
         "group",
-        "on_channel",
         "plan",
     )
 
@@ -101,14 +97,13 @@ class LivePool:
         """
         self.plan = plan
         self.group = group
-        self.on_channel = on_channel
         self.connections = 0
-        self._counters = counters
         self._loop = asyncio.get_running_loop()
-        self._connector = Connector(plan, self._loop)
+        self._opener = Opener(plan, self, on_channel, counters)
         self._resolver = resolver
         self._waiting: OrderedDict[Waiter, None] = OrderedDict()
         self._scout: Waiter | None = None
+        self._sharing: Sharing[Waiter] = Sharing(plan)
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._trouble: UpstreamError | None = None  # of the last try to connect
@@ -129,6 +124,7 @@ class LivePool:
     def _update(self, server: ServerPlan, addresses: Sequence[Address]) -> None:
         for peer in self.group.update(server, addresses):
             _close_idle(peer)
+            self._sharing.forget(peer)
         if self._waiting:
             self._wake_all()
 
@@ -148,17 +144,30 @@ class LivePool:
             self._queue(waiter, now)
             return
         chosen.active += 1
-        if not fresh and chosen.idle:
+        sharing = self._sharing.expected(chosen, waiter.exchange)
+        if sharing:
+            shared = self._sharing.free(chosen)
+            if shared is not None:
+                self._share(shared, waiter, fresh=fresh)
+                return
+            if not self._sharing.join(chosen, waiter):
+                return
+        elif not fresh and chosen.idle:
             connection = self._reuse(chosen, waiter.exchange, now)
             if connection is not None:
-                self._not_scout(waiter)
                 self._give(connection, waiter)
                 return
-        _ = start(self._open(chosen, waiter), f"connect {chosen.label}")
+        _ = start(self._open(chosen, waiter, joined=sharing), f"connect {chosen.label}")
 
     def _give(self, connection: UpstreamConnection, waiter: Waiter) -> None:
+        self._not_scout(waiter)
         if not waiter.connected(connection):
             self.release(connection)
+
+    def _share(self, connection: Http2Upstream, waiter: Waiter, *, fresh: bool) -> None:
+        self._not_scout(waiter)
+        if not waiter.connected(stream := connection.stream(fresh=fresh)):
+            stream.give_back()
 
     def _reuse(self, peer: Peer, exchange: Exchange, now: float) -> UpstreamConnection | None:
         idle = peer.idle
@@ -179,42 +188,47 @@ class LivePool:
             return None
         return None
 
-    async def _open(self, peer: Peer, waiter: Waiter) -> None:
-        """Open a connection to a peer for a waiter that may be gone when it is there."""
+    async def _open(self, peer: Peer, waiter: Waiter, *, joined: bool) -> None:
+        """Open a connection to a peer for a waiter that may be gone when it is there.
+
+        With `joined` others may come meanwhile to wait for the same one.
+        """
+        sharing = self._sharing
+        http2 = sharing.offered(peer, waiter.exchange)
+        made: UpstreamConnection | Http2Upstream | OpeningError
         try:
-            async with asyncio.timeout(waiter.connect_timeout):
-                channel = await self._connector.connect(peer)
-        except TimeoutError:
-            self._failed(peer, waiter, UpstreamError(504, f"{peer.label}: connecting timed out"))
+            made = await self._opener.open(peer, waiter.connect_timeout, http2=http2)
+        except OpeningError as error:
+            made = error
+        waiters = sharing.opened(peer) if joined else [waiter]
+        if isinstance(made, OpeningError):
+            self._failed(peer, waiters, made)
             return
-        except OSError as error:  # ssl's errors are OSErrors, too
-            untrusted = isinstance(error, ssl.SSLCertVerificationError)
-            kind = _UntrustedError if untrusted else UpstreamError
-            self._failed(
-                peer, waiter, kind(502, f"{peer.label}: {told(error)}"), ours=is_our_own(error)
-            )
-            return
-        connection = UpstreamConnection(channel, peer, self)
-        channel.session = connection
-        self.connections += 1
-        self._counters.upstream_connections += 1
-        self.on_channel(channel)
-        self._not_scout(waiter)
-        self._give(connection, waiter)
+        if isinstance(made, Http2Upstream):
+            sharing.add(made)
+        elif http2:
+            sharing.declined(peer)
+        for one in waiters:
+            if isinstance(made, Http2Upstream) and made.room:
+                self._share(made, one, fresh=True)
+            elif isinstance(made, UpstreamConnection) and one is waiters[0]:
+                self._give(made, one)
+            else:
+                peer.active -= 1
+                self.ask(one)
         if self._waiting:
             self._wake_all()
 
-    def _failed(
-        self, peer: Peer, waiter: Waiter, error: UpstreamError, *, ours: bool = False
-    ) -> None:
-        peer.active -= 1
+    def _failed(self, peer: Peer, waiters: list[Waiter], error: OpeningError) -> None:
+        peer.active -= len(waiters)
         self._trouble = error
-        if not ours:
+        if not error.ours:
             self.group.failed(peer, monotonic())
         if not peer.server.unix_path:
             self._resolver.poke(peer.server.host)
-        self._not_scout(waiter)
-        waiter.not_connected(error, peer)
+        for waiter in waiters:
+            self._not_scout(waiter)
+            waiter.not_connected(error, peer)
 
     def _not_scout(self, waiter: Waiter) -> None:
         """A waiter's way led to an end, so that another one may be sent out."""
@@ -233,7 +247,7 @@ class LivePool:
         # Without `hold` the failure itself is the answer: 502 for refused, 504 for too slow.
         trouble = waiter.exchange.error if waiter.tried and refusing else None
         if isinstance(trouble, ProxyError) and (
-            isinstance(trouble, _UntrustedError) or not self.plan.hold
+            getattr(trouble, "untrusted", False) or not self.plan.hold
         ):
             waiter.not_connected(trouble, None)
             return
@@ -320,13 +334,11 @@ class LivePool:
 
     def answering(self, connection: UpstreamConnection) -> None:
         """The head of an answer came: its peer works, however long the rest takes."""
-        if connection.peer.on_trial:
-            self.group.succeeded(connection.peer)
+        self.stream_answering(connection.peer)
 
     def given_up(self, connection: UpstreamConnection) -> None:
         """A connection's request was given up; the connection is being closed."""
-        connection.peer.active -= 1
-        self._wake_one()
+        self.stream_over(connection.peer)
 
     def _wake_one(self) -> None:
         if self._waiting:
@@ -337,11 +349,27 @@ class LivePool:
         self.connections -= 1
         peer = connection.peer
         if active:
-            peer.active -= 1
+            self.stream_over(peer)
         elif connection in peer.idle:
             peer.idle.remove(connection)
-        if active:
-            self._wake_one()
+
+    # Streams of shared connections.
+
+    def stream_answering(self, peer: Peer) -> None:
+        """The head of an answer came: its peer works."""
+        if peer.on_trial:
+            self.group.succeeded(peer)
+
+    def stream_over(self, peer: Peer) -> None:
+        """A request on a shared connection is over, however it ended."""
+        peer.active -= 1
+        self._wake_one()
+
+    def shared_lost(self, connection: Http2Upstream) -> None:
+        """A shared connection is gone."""
+        self.connections -= 1
+        if connection in connection.peer.shared:
+            connection.peer.shared.remove(connection)
 
     # Once a second.
 
@@ -363,6 +391,7 @@ class LivePool:
         self._watches.clear()
         for peer in self.group:
             _close_idle(peer)
+            close_shared(peer)
 
 
 def _close_idle(peer: Peer) -> None:

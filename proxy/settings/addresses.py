@@ -13,7 +13,9 @@ from proxy.settings.problem import WrongValueError
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _LISTEN_FORMS = 'expected an address such as ":443", "127.0.0.1:443" or "[::1]:443"'
-_SERVER_FORMS = 'expected "http://host:port", "https://host:port" or "unix:/path/to.sock"'
+_SERVER_FORMS = (
+    'expected "http://host:port", "https://host:port", "h2c://host:port" or "unix:/path/to.sock"'
+)
 _NETWORK_FORMS = "expected a network such as 10.0.0.0/8 or 2001:db8::/32, or one address"
 _URL = re.compile(r"(http|https|h2c)://(\[[^\]]*\]|[^/:?#@]*)(?::([0-9]*))?(.*)", re.ASCII)
 _DEFAULT_PORT = {"http": 80, "https": 443, "h2c": 80}

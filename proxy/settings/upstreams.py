@@ -110,7 +110,8 @@ class Server(Table):
     """One server of an upstream."""
 
     url: fields.Server
-    """`http://host:port`, `https://host:port` or `unix:/path/to.sock`."""
+    """`http://host:port`, `https://host:port`, `h2c://host:port` (HTTP/2 without TLS) or
+    `unix:/path/to.sock`."""
     weight: Annotated[int, *fields.integer(1, 10000)] = 1
     """Its share of the requests beside the other servers."""
     backup: Switch = False
@@ -235,8 +236,20 @@ class Upstream(Table):
     buffering: Annotated[
         Buffering, BeforeValidator(_both_alike, json_schema_input_type=Buffering | Buffer)
     ] = Buffering()
+    http2: Switch = False
+    """Offer HTTP/2 to `https://` servers; they choose. `h2c://` servers are spoken to in nothing
+    else."""
     tls: UpstreamTls = UpstreamTls()
     """How `https://` servers are verified."""
+
+    @model_validator(mode="after")
+    def _http2_where_it_can_be(self) -> Self:
+        if self.http2 and all(server.url.scheme != "https" for server in self.servers):
+            raise WrongValueError(
+                "`http2` speaks of https:// servers, and there are none; "
+                "for HTTP/2 without TLS write h2c:// instead of http://"
+            )
+        return self
 
 
 def lone_server(address: ServerAddress) -> Upstream:

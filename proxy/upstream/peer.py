@@ -33,8 +33,9 @@ class Peer:
         weight: The server's. A name with three addresses gives three peers of that weight.
         identity: Bytes that tell this peer from others in every worker and after every restart,
             for consistent hashing.
-        active: Connections that serve a request now, in this worker.
+        active: Requests that are served now, in this worker.
         idle: Kept-alive connections, the one used last at the end.
+        shared: Connections that carry many requests at once, idle or not.
         down: True while active health says so.
         out_until: Passive health: until then (monotonic seconds) nobody is sent here; 0.0 while in.
         on_trial: True from the first request after `out_until` to its outcome.
@@ -57,6 +58,7 @@ class Peer:
         "on_trial",
         "out_until",
         "server",
+        "shared",
         "weight",
     )
 
@@ -68,6 +70,7 @@ class Peer:
         self.identity = f"{server.url} {address_text(address)}".encode()
         self.active = 0
         self.idle: list[Any] = []  # What a connection is, only the room with sockets knows.
+        self.shared: list[Any] = []
         self.down = False
         self.out_until = 0.0
         self.on_trial = False

@@ -12,7 +12,7 @@ class ServerPlan:
 
     Attributes:
         url: As written, for the log: "http://app1:8000", "https://…", "unix:/run/app.sock".
-        scheme: "http" or "https".
+        scheme: "http", "https", or "h2c": HTTP/2 without TLS and without asking.
         host: Name or address; "" for a unix socket.
         port: 0 for a unix socket.
         unix_path: "" unless the server is a unix socket.
@@ -79,7 +79,8 @@ class PoolPlan:
         keep_alive_connections: Idle connections kept, for each worker and server.
         hold: While every server refuses, a request waits this long before it gets 503.
         max_connections: To one address of a server, in all workers together; further requests
-            queue.
+            queue. Where a connection carries many requests it is these that count.
+        http2: Offer HTTP/2 to https servers; h2c ones are spoken to in nothing else.
         request_buffering, response_buffering: "auto", "on" or "off".
     """
 
@@ -102,4 +103,5 @@ class PoolPlan:
     queue_timeout: float = 10.0
     request_buffering: str = "auto"
     response_buffering: str = "auto"
+    http2: bool = False
     tls: TlsClientPlan = field(default_factory=TlsClientPlan)

@@ -216,9 +216,9 @@ async def test_a_scout_that_leaves_does_not_leave_the_others_alone(
     connect = Connector.connect
     hang = asyncio.Event()
 
-    async def hangs(self: Connector, peer: Peer) -> Channel:
+    async def hangs(self: Connector, peer: Peer, *, http2: bool) -> Channel:
         await hang.wait()
-        return await connect(self, peer)
+        return await connect(self, peer, http2=http2)
 
     async with nobody() as app, bench(program(replace(pool_plan(app.port), hold=10.0))) as proxy:
         one, other = await proxy.client(), await proxy.client()
@@ -273,11 +273,12 @@ class Waits:
 class Asks:
     class head:  # noqa: N801 - stands for an attribute
         method = "GET"
+        upgrade = ""
 
 
 @on_uvloop
 async def test_connecting_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def hangs(*_: object) -> Channel:
+    async def hangs(*_: object, **__: object) -> Channel:
         await asyncio.sleep(10)
         raise AssertionError
 

@@ -357,9 +357,9 @@ async def test_a_client_that_leaves_while_a_connection_is_opened(
     gate = asyncio.Event()
     connect = Connector.connect
 
-    async def slowly(self: Connector, peer: Peer) -> Channel:
+    async def slowly(self: Connector, peer: Peer, *, http2: bool) -> Channel:
         await gate.wait()
-        return await connect(self, peer)
+        return await connect(self, peer, http2=http2)
 
     monkeypatch.setattr(Connector, "connect", slowly)
     async with upstream(says(answer())) as app, bench(program(pool_plan(app.port))) as proxy:
