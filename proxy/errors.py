@@ -29,10 +29,15 @@ class ProxyError(Exception):
         fields: What the answer's head says beside, as a field block: Retry-After and the like.
     """
 
-    fields: bytes = b""
-
     def __init__(
-        self, status: int, fault: Fault, detail: str, *, public: str = "", retry: bool = False
+        self,
+        status: int,
+        fault: Fault,
+        detail: str,
+        *,
+        public: str = "",
+        retry: bool = False,
+        fields: bytes = b"",
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -40,6 +45,7 @@ class ProxyError(Exception):
         self.detail = detail
         self.public = public
         self.retry = retry
+        self.fields = fields
 
 
 class BadRequestError(ProxyError):
@@ -48,8 +54,7 @@ class BadRequestError(ProxyError):
     def __init__(
         self, detail: str, *, status: int = 400, public: str = "", fields: bytes = b""
     ) -> None:
-        super().__init__(status, Fault.CLIENT, detail, public=public)
-        self.fields = fields
+        super().__init__(status, Fault.CLIENT, detail, public=public, fields=fields)
 
 
 class BadResponseError(ProxyError):
@@ -62,8 +67,10 @@ class BadResponseError(ProxyError):
 class UpstreamError(ProxyError):
     """No answer could be had: nobody to ask (503), no connection (502), none in time (504)."""
 
-    def __init__(self, status: int, detail: str, *, retry: bool = False) -> None:
-        super().__init__(status, Fault.UPSTREAM, detail, retry=retry)
+    def __init__(
+        self, status: int, detail: str, *, retry: bool = False, fields: bytes = b""
+    ) -> None:
+        super().__init__(status, Fault.UPSTREAM, detail, retry=retry, fields=fields)
 
 
 class InterceptedError(ProxyError):
@@ -75,5 +82,4 @@ class InterceptedError(ProxyError):
 
     def __init__(self, status: int, fields: bytes) -> None:
         """Take the answer's status, and those of its fields that stay, as a field block."""
-        super().__init__(status, Fault.CLIENT, f"the upstream answered {status}")
-        self.fields = fields
+        super().__init__(status, Fault.CLIENT, f"the upstream answered {status}", fields=fields)

@@ -40,3 +40,16 @@ def test_what_is_kept_of_an_intercepted_answer_travels_along() -> None:
     assert InterceptedError(401, b"WWW-Authenticate: Basic\r\n").fields == (
         b"WWW-Authenticate: Basic\r\n"
     )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ProxyError(503, Fault.PROXY, "busy", fields=b"Retry-After: 2\r\n"),
+        BadRequestError("too many", status=429, fields=b"Retry-After: 2\r\n"),
+        UpstreamError(503, "busy", fields=b"Retry-After: 2\r\n"),
+    ],
+)
+def test_fields_of_the_answer_travel_along(error: ProxyError) -> None:
+    assert error.fields == b"Retry-After: 2\r\n"
+    assert ProxyError(500, Fault.PROXY, "a bug").fields == b""

@@ -20,9 +20,9 @@ from proxy.files.cache import TRUSTED, Ready
 from proxy.files.finding import SUFFIXES, Kind, Sighting, find
 from proxy.files.plan import FilesPlan
 from proxy.message.accept_encoding import acceptable_in
-from proxy.message.head import RequestHead, ResponseHead
-from proxy.message.status import reason
+from proxy.message.head import RequestHead
 from proxy.net.file_answers import FileAnswers, Pending, Service, conclude
+from proxy.policy.redirect import with_slash
 from proxy.routing.route import Route
 from proxy.routing.table import RouteTable
 
@@ -183,22 +183,10 @@ class FileHandler:
             BadRequestError: So it is answered (404).
         """
         if kind is Kind.FOLDER:
-            exchange.stream.send_answer(exchange, Answer(_with_slash(exchange.head)))
+            exchange.stream.send_answer(exchange, Answer(with_slash(exchange.head)))
             return
         now = exchange.started
         if kind in _TROUBLE and self._quiet_until.get(kind, 0.0) <= now:
             self._quiet_until[kind] = now + _QUIET
             _log.warning(_TROUBLE[kind], self._plan.root, exchange.head.path)
         raise BadRequestError("no such file", status=404)
-
-
-def _with_slash(request: RequestHead) -> ResponseHead:
-    """Return the head that sends a client to its path with a slash behind it.
-
-    Two slashes in front would make it another host's (RFC 3986, 4.2).
-    """
-    path, mark, query = request.target.partition("?")
-    head = ResponseHead(301, reason(301))
-    head.block = f"Location: /{path.lstrip('/')}/{mark}{query}\r\n".encode("latin-1")
-    head.content_length = 0
-    return head

@@ -110,9 +110,7 @@ class _Guard:
         exchange.added += user.added
 
     def _refusal(self, detail: str) -> ProxyError:
-        error = ProxyError(401, Fault.CLIENT, detail, public=_PUBLIC)
-        error.fields = self._challenge
-        return error
+        return ProxyError(401, Fault.CLIENT, detail, public=_PUBLIC, fields=self._challenge)
 
 
 def _credentials(block: bytes) -> bytes:

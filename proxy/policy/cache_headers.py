@@ -23,7 +23,6 @@ Fields set by `response_headers` come later and replace these.
 
 import re
 from collections.abc import Callable
-from email.utils import formatdate
 from typing import Generic, Literal, NamedTuple, TypeVar
 
 from proxy.exchange.exchange import Exchange
@@ -31,6 +30,7 @@ from proxy.message.edit import FieldEdit
 from proxy.message.fields import field_values
 from proxy.message.hashed_names import carries_hash
 from proxy.message.head import ResponseHead
+from proxy.message.http_date import http_date
 from proxy.policy.part import Part
 
 NAME = "cache_headers"
@@ -117,7 +117,7 @@ class _Age:
 
     def _turn(self, second: int) -> None:
         self._second = second
-        self._expires = f"Expires: {formatdate(second + self._age, usegmt=True)}\r\n".encode()
+        self._expires = f"Expires: {http_date(second + self._age)}\r\n".encode()
         self._memo.forget()
 
     def _aged(self, head: ResponseHead) -> _Aged:

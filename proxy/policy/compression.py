@@ -93,7 +93,7 @@ class _Plan:
             or made.status != head.status
             or made.reason != head.reason
         ):
-            made = self._head = _with_block(head, self._varied, head.content_length)
+            made = self._head = head.with_block(self._varied)
         return made
 
     def encoded(self, head: ResponseHead, coding: str) -> ResponseHead:
@@ -102,7 +102,9 @@ class _Plan:
         if block is None:
             block = self._base + f"Content-Encoding: {coding}\r\n".encode("ascii")
             self._encoded[coding] = block
-        return _with_block(head, block)
+        made = head.with_block(block)
+        made.content_length = None
+        return made
 
 
 class Compression:
@@ -202,7 +204,7 @@ class Compression:
             had = field_values(exchange.head.block, "if-none-match")
             if any("W/" + tag.decode("latin-1") in value for value in had):
                 edited = _weakened(edited, tag)
-        return head if edited is block else _with_block(head, edited, head.content_length)
+        return head if edited is block else head.with_block(edited)
 
 
 def compression(
@@ -224,14 +226,6 @@ def type_matcher(patterns: tuple[str, ...]) -> Callable[[bytes], bool]:
     spelt = "|".join(re.escape(each).replace(r"\*", r"[^;,\s]*") for each in patterns)
     match = re.compile(rf"{_NEVER}(?:{spelt})[ \t]*(?:;|\Z)".encode(), re.IGNORECASE).match
     return lambda value: match(value) is not None
-
-
-def _with_block(head: ResponseHead, block: bytes, length: int | None = None) -> ResponseHead:
-    """Return a head of its own, which says the same with another block and length."""
-    made = ResponseHead(head.status, head.reason, block)
-    made.content_length = length
-    made.dated = head.dated
-    return made
 
 
 def _told(block: bytes) -> _Told:

@@ -209,8 +209,9 @@ def _refusal(head: ResponseHead, body: bytes) -> Answer:
 def _useless(pool: str, head: ResponseHead) -> UpstreamError:
     """Return the error for an answer that says neither yes nor no; its page is not the client's."""
     status = 503 if head.status == 503 else 502
-    error = UpstreamError(status, f"{pool}: the authentication server answered {head.status}")
     again = field_values(head.block, "retry-after") if status == 503 else []
-    if again:
-        error.fields = field_line("Retry-After", again[0])
-    return error
+    return UpstreamError(
+        status,
+        f"{pool}: the authentication server answered {head.status}",
+        fields=field_line("Retry-After", again[0]) if again else b"",
+    )

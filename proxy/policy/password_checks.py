@@ -143,6 +143,5 @@ class PasswordChecks:
 
 def _too_many(status: int, detail: str) -> ProxyError:
     # The client's fault also where it is the crowd's: nothing for the proxy's log to fill up with.
-    error = ProxyError(status, Fault.CLIENT, detail, public="Please try again in a moment.")
-    error.fields = _AGAIN
-    return error
+    again = "Please try again in a moment."
+    return ProxyError(status, Fault.CLIENT, detail, public=again, fields=_AGAIN)

@@ -71,17 +71,18 @@ def to_https(status: int, port: int, default_host: str = "") -> Part:
 
 
 def add_slash() -> Part:
-    """Return the part that sends `/app?x` to `/app/?x`.
+    """Return the part that sends `/app?x` to `/app/?x`."""
+    return Part(ADD_SLASH, gate=lambda exchange: Answer(with_slash(exchange.head)))
+
+
+def with_slash(request: RequestHead) -> ResponseHead:
+    """Return the head that sends a client to its path with a slash behind it.
 
     With 301, or 308 where the method must stay (RFC 9110, 15.4.9).
     """
-
-    def gate(exchange: Exchange) -> Answer:
-        path, mark, query = exchange.head.target.partition("?")
-        status = 301 if exchange.head.method in _SAFE else 308
-        return Answer(_head(status, _on_this_host(f"{path}/{mark}{query}")))
-
-    return Part(ADD_SLASH, gate=gate)
+    path, mark, query = request.target.partition("?")
+    status = 301 if request.method in _SAFE else 308
+    return _head(status, _on_this_host(f"{path}/{mark}{query}"))
 
 
 def _head(status: int, location: str) -> ResponseHead:
