@@ -48,9 +48,9 @@ def warnings(settings: Settings) -> tuple[Problem, ...]:
     """Return advice on settings that are right as they are, in the order of the file."""
     checks = (
         header_advice.on_headers, header_advice.on_strict_transport, header_advice.on_frames,
-        policy_advice.on_rate_limits, policy_advice.on_access, policy_advice.on_authentication,
-        policy_advice.on_pages, policy_advice.on_files, policy_advice.on_fallbacks,
-        _unused, _unreachable, _trust,
+        policy_advice.on_rate_limits, policy_advice.on_access, policy_advice.on_bare_paths,
+        policy_advice.on_authentication, policy_advice.on_pages, policy_advice.on_files,
+        policy_advice.on_fallbacks, _unused, _unreachable, _trust,
     )  # fmt: skip
     found = (finding for check in checks for finding in check(settings))
     advice = [_located(settings, path, message) for path, message in found]

@@ -65,6 +65,46 @@ def _whole(network: object) -> bool:
     return getattr(network, "prefixlen", None) == 0
 
 
+def on_bare_paths(settings: Settings) -> Iterator[Finding]:
+    """Say where a path without its slash is another route's, which lets in who is kept out.
+
+    Many servers take `/admin` for `/admin/`.
+    """
+    for path, site, route in _levels(settings):
+        if route is None or route.path is None or route.path == "/" or route.path[-1] != "/":
+            continue
+        bare = route.path[:-1]
+        other = _serving(site, bare)
+        guards, others = _guards(settings, site, route), _guards(settings, site, other)
+        if other is not None and any(
+            own and own != its for own, its in zip(guards, others, strict=True)
+        ):
+            told = f"{bare} is not beneath it: that is the route {other.path}'s, which has other"
+            yield (*path, "path"), f"{told} rules of access; many servers make no difference"
+
+
+def _serving(site: Site, path: str) -> Route | None:
+    """Return the route that serves a path whatever the request, None where there is none."""
+    fitting = [
+        route
+        for route in site.routes
+        if route.path is not None
+        and not route.constraints
+        and (path == route.path or (route.path[-1] == "/" and path.startswith(route.path)))
+    ]
+    return max(fitting, key=lambda route: len(route.path or ""), default=None)
+
+
+def _guards(settings: Settings, site: Site, route: Route | None) -> tuple[object, ...]:
+    if route is None:
+        return None, None, None
+    return (
+        settings.access_of(site, route),
+        settings.basic_auth_of(site, route),
+        settings.forward_auth_of(site, route),
+    )
+
+
 def on_authentication(settings: Settings) -> Iterator[Finding]:
     """Say where passwords would cross a network that anybody reads."""
     if settings.trusted_proxies:

@@ -8,6 +8,13 @@ from tests.settings.loading import SITE, route
 from tests.settings.test_advice import advice
 from tests.settings.test_users import BCRYPT
 
+ROUTES = """\
+upstreams: {app: {servers: ["http://app:8000"]}}
+sites:
+- hosts: [localhost]
+  routes:
+"""
+
 
 def only(text: str) -> str:
     (line,) = advice(text)
@@ -58,6 +65,30 @@ def test_doors_that_only_look_shut(text: str, told: str) -> None:
     found = advice(route(f"{{path: /, proxy: app, {text}}}"))
     assert len(found) == bool(told)
     assert all(told in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("/admin/, deny: all", True),
+        ("/admin/, forward_auth: {url: 'http://auth/verify'}", True),
+        ("/admin/", False),
+        ("/admin, deny: all", False),
+        ("/admin/, deny: all, proxy: app}\n  - {path: /admin, deny: all", False),
+        ("/admin/, deny: all, proxy: app}\n  - {path: /admin", True),
+        ("/admin/, deny: all, proxy: app}\n  - {path: /admin, methods: POST, deny: all", True),
+        ("/a/b/, deny: all, proxy: app}\n  - {path: /a/, deny: all", False),
+    ],
+)
+def test_a_path_without_its_slash_is_another_routes(text: str, *, told: bool) -> None:
+    routes = f"  - {{path: /, proxy: app}}\n  - {{path: {text}, proxy: app}}"
+    found = [line for line in advice(f"{ROUTES}{routes}\n") if "routes[1].path: /a" in line]
+    assert len(found) == told
+    assert all("/admin is not beneath it: that is the route /" in line for line in found)
+
+
+def test_where_nobody_else_serves_it_the_client_is_sent_to_the_slash() -> None:
+    assert advice(f"{ROUTES}  - {{path: /admin/, proxy: app, deny: all}}\n") == []
 
 
 AUTH = f"basic_auth: {{users: {{a: '{BCRYPT}'}}}}"
