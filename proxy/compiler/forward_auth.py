@@ -2,11 +2,10 @@
 
 from proxy.compiler.pools import auth_pool_name
 from proxy.compiler.sources import Scope
+from proxy.message.authority import host_field
 from proxy.policy.forward_auth import forward_auth
 from proxy.policy.part import Part
 from proxy.settings.addresses import ServerAddress
-
-_USUAL_PORTS = {"http": 80, "https": 443}
 
 
 def compile_forward_auth(scope: Scope) -> Part | None:
@@ -24,8 +23,6 @@ def compile_forward_auth(scope: Scope) -> Part | None:
 
 
 def _host(server: ServerAddress) -> str:
-    """Return the Host field for a server: its own host, with a port that is not the usual one."""
     if server.scheme == "unix":
         return "localhost"
-    host = f"[{server.host}]" if ":" in server.host else server.host
-    return host if server.port == _USUAL_PORTS[server.scheme] else f"{host}:{server.port}"
+    return host_field(server.scheme, server.host, server.port)

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 
+from proxy.message.authority import url_host
 from proxy.message.head import RequestHead
 from proxy.message.status import reason
 
@@ -57,7 +58,7 @@ class ErrorPage:
             b"status": str(status),
             b"reason": reason(status),
             b"request_id": request_id,
-            b"host": _host(head),
+            b"host": url_host(head.host) if head is not None else "",
         }
         pieces[1::2] = [self._escaped(values[name]) for name in pieces[1::2]]
         return b"".join(pieces)
@@ -76,13 +77,6 @@ def _is_utf8(content: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _host(head: RequestHead | None) -> str:
-    """Return the host without port, as it stands in an URL."""
-    if head is None:
-        return ""
-    return f"[{head.host}]" if ":" in head.host else head.host
 
 
 class ErrorPages:

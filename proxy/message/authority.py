@@ -15,7 +15,25 @@ _rare = re.compile(
     re.ASCII | re.IGNORECASE,
 ).fullmatch
 _LONGEST = 255
+
+DEFAULT_PORTS = {"http": 80, "h2c": 80, "https": 443}
+"""By scheme (RFC 9110, 4.2.1 and 4.2.2)."""
 _LARGEST_PORT = 65535
+
+
+def url_host(host: str) -> str:
+    """Return a host as it stands in a URL: an IPv6 address in brackets (RFC 3986, 3.2.2)."""
+    return f"[{host}]" if ":" in host else host
+
+
+def host_field(scheme: str, host: str, port: int) -> str:
+    """Return the Host field for a server's own name or address (RFC 9110, 4.2.3 and 7.2).
+
+    The port is left out where it is the scheme's usual one; the zone of an address always is, for
+    it means nothing to others (RFC 6874, 1).
+    """
+    name = url_host(host.partition("%")[0])
+    return name if port == DEFAULT_PORTS.get(scheme) else f"{name}:{port}"
 
 
 @lru_cache(maxsize=1024)

@@ -24,7 +24,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from proxy.errors import BadRequestError
-from proxy.message.authority import split_authority
+from proxy.message.authority import DEFAULT_PORTS, split_authority
 from proxy.message.head import RequestHead
 from proxy.message.networks import NetworkSet, plain_address
 
@@ -32,7 +32,6 @@ MOST_HOPS = 32
 """Addresses looked at in one list. Chains of real proxies have three or four."""
 
 _LARGEST_PORT = 65535
-_DEFAULT_PORTS = {"https": 443, "http": 80}
 _SCHEMES = {"https": "https", "http": "http", "wss": "https", "ws": "http"}
 """Some proxies send the scheme of a WebSocket's URL."""
 
@@ -236,7 +235,7 @@ def _port(exchange: Forwardable, told: dict[str, str]) -> int:
         port = split_authority(authority)[1]
     except BadRequestError:
         port = None
-    return port or _DEFAULT_PORTS.get(exchange.scheme, exchange.client.local_port)
+    return port or DEFAULT_PORTS.get(exchange.scheme, exchange.client.local_port)
 
 
 def _chain(exchange: Forwardable, told: dict[str, str]) -> list[str]:

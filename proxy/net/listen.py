@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from proxy.message.authority import url_host
 from proxy.net.port_owner import owner_of_port
 from proxy.routing.route import Endpoint
 
@@ -78,7 +79,7 @@ class Listening:
 def written_address(sock: socket.socket) -> str:
     """Return the address a socket is bound to, as people write it."""
     host, port = sock.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"{url_host(host)}:{port}"
 
 
 def _close(sockets: Sequence[socket.socket]) -> None:
@@ -185,7 +186,7 @@ def bind(endpoint: Endpoint, slots: int, own_ports: frozenset[int] = frozenset()
                 continue  # a machine, or a container, without IPv6
             for column in columns:
                 _close(column)
-            address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            address = f"{url_host(host)}:{port}"
             raise ListenError(explain_bind_failure(error, address, owner_of_port(port))) from None
         columns.append(made)
         port = made[0].getsockname()[1]

@@ -20,6 +20,7 @@ from typing import Any
 
 import h11
 
+from proxy.message.authority import host_field
 from proxy.net import tasks
 from proxy.net.resolver import Resolver
 from proxy.net.tls_contexts import TlsConfigurationError, client_context, explain
@@ -38,7 +39,6 @@ MOST_HEAD = 16 * 1024
 MOST_ANSWER = 64 * 1024
 """Bytes of an answer that are read. A longer one with the right head is a good answer."""
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _log = logging.getLogger("pyproxy.net")
 _random = Random()  # noqa: S311 - spreads load, guards nothing
@@ -252,9 +252,7 @@ async def _judge(reader: asyncio.StreamReader, http: h11.Connection, expect: int
 
 
 def host_of(server: ServerPlan) -> str:
-    """Return the Host field for a server: its own host, with a port that is not the usual one."""
+    """Return the Host field for a server."""
     if server.unix_path:
         return "localhost"
-    host = f"[{server.host.partition('%')[0]}]" if ":" in server.host else server.host
-    usual = server.port == _DEFAULT_PORTS.get(server.scheme)
-    return host if usual else f"{host}:{server.port}"
+    return host_field(server.scheme, server.host, server.port)

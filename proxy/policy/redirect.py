@@ -10,6 +10,7 @@ import re
 from proxy.errors import BadRequestError
 from proxy.exchange.answer import Answer
 from proxy.exchange.exchange import Exchange
+from proxy.message.authority import url_host
 from proxy.message.head import RequestHead, ResponseHead
 from proxy.message.status import reason
 from proxy.policy.part import Part, field_line
@@ -99,7 +100,7 @@ def _host(head: RequestHead, default: str) -> str:
     host = head.host or default
     if not host:
         raise BadRequestError("a redirect to this host, and the request names none")
-    return f"[{host}]" if ":" in host else host
+    return url_host(host)
 
 
 def _on_this_host(location: str) -> str:

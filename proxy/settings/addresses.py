@@ -7,6 +7,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
+from proxy.message.authority import DEFAULT_PORTS, url_host
 from proxy.settings.hosts import host_name
 from proxy.settings.problem import WrongValueError
 
@@ -18,7 +19,6 @@ _SERVER_FORMS = (
 )
 _NETWORK_FORMS = "expected a network such as 10.0.0.0/8 or 2001:db8::/32, or one address"
 _URL = re.compile(r"(http|https|h2c)://(\[[^\]]*\]|[^/:?#@]*)(?::([0-9]*))?(.*)", re.ASCII)
-_DEFAULT_PORT = {"http": 80, "https": 443, "h2c": 80}
 _UNIX_PATH_MAX = 107
 """sockaddr_un has 108 bytes with the final NUL (unix(7))."""
 
@@ -32,7 +32,7 @@ class ListenAddress:
 
     def __str__(self) -> str:
         """Return the address as it is written in the file."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return f"{url_host(self.host)}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,7 @@ class ServerAddress:
         """Return the address as it is written in the file."""
         if self.scheme == "unix":
             return f"unix:{self.socket}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
+        return f"{self.scheme}://{url_host(self.host)}:{self.port}"
 
 
 def _port(text: str, forms: str) -> int:
@@ -141,7 +140,7 @@ def server_address(value: object) -> ServerAddress:
         bare = f"{scheme}://{host}" + (f":{port}" if port else "")
         reason = "an address ends after the port; to cut a prefix off the path use strip_prefix"
         raise WrongValueError(reason, bare)
-    number = _DEFAULT_PORT[scheme] if port is None else _port(port, _SERVER_FORMS)
+    number = DEFAULT_PORTS[scheme] if port is None else _port(port, _SERVER_FORMS)
     if number == 0:
         raise WrongValueError(f"nobody listens on port 0; {_SERVER_FORMS}")
     return ServerAddress(scheme, name, number)

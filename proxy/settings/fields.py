@@ -18,6 +18,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from proxy.message.authority import url_host
 from proxy.settings import addresses, headers, hosts, units
 from proxy.settings.nearest import nearest
 from proxy.settings.paths import route_path
@@ -275,8 +276,7 @@ def host_header(value: object) -> str:
     name, colon, port = text.rpartition(":")
     if not (colon and port.isdigit() and (name.endswith("]") or ":" not in name)):
         name, port = text, ""
-    host = hosts.host_name(name)
-    host = f"[{host}]" if ":" in host else host
+    host = url_host(hosts.host_name(name))
     return f"{host}:{count(1, 65535)(port)}" if port else host
 
 

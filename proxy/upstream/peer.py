@@ -3,6 +3,7 @@
 from collections import deque
 from typing import Any
 
+from proxy.message.authority import url_host
 from proxy.upstream.plan import ServerPlan
 
 Address = tuple[str, int] | str
@@ -17,7 +18,7 @@ def address_text(address: Address) -> str:
     if isinstance(address, str):
         return address
     host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"{url_host(host)}:{port}"
 
 
 class Peer:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from proxy.errors import BadRequestError
-from proxy.message.authority import split_authority
+from proxy.message.authority import host_field, split_authority, url_host
 
 
 @pytest.mark.parametrize(
@@ -54,9 +54,33 @@ def test_random_text(value: str) -> None:
     assert host.isascii()
     assert not set(host) & set('/?#@\\%<>"[] \r\n\0')
     assert port is None or 1 <= port <= 65535
-    assert split_authority(f"[{host}]" if ":" in host else host) == (host, None)
+    assert split_authority(url_host(host)) == (host, None)
 
 
 @given(st.ip_addresses(v=6), st.integers(1, 65535))
 def test_addresses_have_one_spelling(address: ipaddress.IPv6Address, port: int) -> None:
     assert split_authority(f"[{address.exploded.upper()}]:{port}") == (str(address), port)
+
+
+@pytest.mark.parametrize(
+    ("host", "spelt"), [("a.example", "a.example"), ("192.0.2.1", "192.0.2.1"), ("::1", "[::1]")]
+)
+def test_a_host_in_a_url(host: str, spelt: str) -> None:
+    assert url_host(host) == spelt
+
+
+@pytest.mark.parametrize(
+    ("scheme", "host", "port", "field"),
+    [
+        ("http", "app", 80, "app"),
+        ("h2c", "app", 80, "app"),
+        ("https", "app", 443, "app"),
+        ("http", "app", 443, "app:443"),
+        ("https", "app", 80, "app:80"),
+        ("http", "::1", 8000, "[::1]:8000"),
+        ("http", "fe80::1%eth0", 80, "[fe80::1]"),
+        ("http", "fe80::1%eth0", 8000, "[fe80::1]:8000"),
+    ],
+)
+def test_the_host_field_for_a_server(scheme: str, host: str, port: int, field: str) -> None:
+    assert host_field(scheme, host, port) == field
