@@ -58,7 +58,8 @@ def read_fields(fields: Iterable[Field], *, ended: bool) -> RequestHead:
         if _name(name) is None or _value(value) is None:
             raise MalformedError("a field that no message may have")
         if name == b"cookie":  # may come in crumbs (RFC 9113, 8.2.3)
-            cookies.append(value)
+            if value:
+                cookies.append(value)
         elif name == b"host":
             if host is not None:
                 raise MalformedError("more than one Host")
