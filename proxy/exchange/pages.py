@@ -12,6 +12,7 @@ import json
 import math
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from proxy.errors import Fault, InterceptedError, ProxyError
 from proxy.exchange.answer import Answer
@@ -124,14 +125,20 @@ def _page(
 
 
 def _html_page(status: int, public: str, request_id: str) -> bytes:
+    before, after = _around_id(status, public)
+    if not request_id.isalnum():  # not one of ours
+        request_id = html.escape(request_id)
+    return before + request_id.encode("utf-8", "replace") + after
+
+
+@lru_cache(maxsize=256)  # floods of requests are refused in few words
+def _around_id(status: int, public: str) -> tuple[bytes, bytes]:
+    """Return the page before and after the request's id."""
     sentence = f"<p>{html.escape(public)}</p>\n" if public else ""
-    page = _PAGE.format(
-        title=html.escape(f"{status} {reason(status)}"),
-        style=_STYLE,
-        sentence=sentence,
-        request_id=html.escape(request_id),
-    )
-    return page.encode("utf-8", "replace")
+    title = html.escape(f"{status} {reason(status)}")
+    page = _PAGE.format(title=title, style=_STYLE, sentence=sentence, request_id="\0")
+    before, _, after = page.encode("utf-8", "replace").partition(b"\0")
+    return before, after
 
 
 def _json_page(kind: str, status: int, public: str, request_id: str) -> bytes:
@@ -146,7 +153,9 @@ def _json_page(kind: str, status: int, public: str, request_id: str) -> bytes:
 
 def _json_type(head: RequestHead | None) -> str:
     """Return the JSON media type that the client would rather have than HTML, or ""."""
-    accepted = field_values(head.block, "accept") if head is not None else []
+    if head is None or b"json" not in head.block.lower():
+        return ""  # at once: whoever is refused a thousand times a second asks for none
+    accepted = field_values(head.block, "accept")
     best: dict[str, float] = {}
     text = ",".join(accepted)[:_MOST_TEXT].lower()
     for media_range in text.split(",", _MOST_RANGES)[:_MOST_RANGES]:

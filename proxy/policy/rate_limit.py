@@ -10,7 +10,7 @@ much of it is left, as draft-ietf-httpapi-ratelimit-headers-10 has it:
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 from proxy.errors import BadRequestError
 from proxy.exchange.exchange import Exchange
@@ -99,15 +99,18 @@ def refusal(quota: Quota, retry_after: float, status: int) -> BadRequestError:
         status: To answer with.
     """
     seconds = max(1, math.ceil(retry_after))
+    public, fields = _words(quota.name, quota.count, quota.seconds, seconds)
+    detail = f"rate limit {quota.name}: {retry_after:.3f} s too soon"
+    return BadRequestError(detail, status=status, public=public, fields=fields)
+
+
+@lru_cache(maxsize=1024)  # a flood is refused in the same words for a second
+def _words(name: str, count: int, window: float, seconds: int) -> tuple[str, bytes]:
+    """Return what a refused client may read, and the fields that say it to a program."""
     unit = "second" if seconds == 1 else "seconds"
-    name = quota.name
-    return BadRequestError(
-        f"rate limit {name}: {retry_after:.3f} s too soon",
-        status=status,
-        public=f"Too many requests. Try again in {seconds} {unit}.",
-        fields=(
-            f"Retry-After: {seconds}\r\n"
-            f'RateLimit-Policy: "{name}";q={quota.count};w={quota.seconds:.0f}\r\n'
-            f'RateLimit: "{name}";r=0;t={seconds}\r\n'
-        ).encode("ascii"),
+    fields = (
+        f"Retry-After: {seconds}\r\n"
+        f'RateLimit-Policy: "{name}";q={count};w={window:.0f}\r\n'
+        f'RateLimit: "{name}";r=0;t={seconds}\r\n'
     )
+    return f"Too many requests. Try again in {seconds} {unit}.", fields.encode("ascii")
