@@ -20,6 +20,11 @@ SWITCHING = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _short_farewell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.net.tunnel.FAREWELL", 0.3)
+
+
 @asynccontextmanager
 async def tunnel(
     script: Script, plan: ProxyPlan | None = None, rcvbuf: int = 0, limits: Limits | None = None

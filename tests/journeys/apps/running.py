@@ -111,6 +111,12 @@ def daphne(folder: Path) -> contextlib.AbstractContextManager[AppServer]:
     )
 
 
+def channels(folder: Path) -> contextlib.AbstractContextManager[AppServer]:
+    """The Django project with Channels under Daphne."""
+    application = "tests.journeys.apps.django_channels:application"
+    return serving(["daphne", "-b", "127.0.0.1", "-p", "{port}", application], folder)
+
+
 @contextlib.contextmanager
 def proxying(config_text: str, folder: Path, **environment: str | int) -> Iterator[RunningProxy]:
     """Run the proxy for as long as a module of tests needs it; the configuration may use VARs."""

@@ -27,6 +27,8 @@ sites:
       - {path: /uvicorn/, proxy: uvicorn, strip_prefix: true}
       - {path: /daphne/, proxy: daphne, strip_prefix: true}
       - {path: /scripted/, proxy: scripted}
+      - {path: /pinged/, proxy: uvicorn, strip_prefix: true, websocket: {ping_interval: 200ms}}
+      - {path: /small/, proxy: uvicorn, strip_prefix: true, websocket: {max_message: 100KB}}
       - {path: /brief/, proxy: uvicorn, strip_prefix: true, websocket: {idle_timeout: 1s}}
   - {hosts: [open.test], redirect_http: off, routes: [{path: /, proxy: scripted}]}
 """

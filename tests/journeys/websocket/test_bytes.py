@@ -64,10 +64,26 @@ def test_a_client_that_closes_its_direction_still_hears(
         assert client.rest() == (b"last words", True)
 
 
-@pytest.mark.parametrize("begun", [b"", b"\x81\x05fir"], ids=["silent", "in a frame"])
-def test_a_reset_upstream_is_no_goodbye(
-    proxy: RunningProxy, upstream: ScriptedUpstream, begun: bytes
+def test_an_upstream_that_is_reset(proxy: RunningProxy, upstream: ScriptedUpstream) -> None:
+    def script(conversation: Conversation) -> None:
+        conversation.send(SWITCHED + b"\x81\x05first")
+        conversation.receive()
+        conversation.reset()
+
+    upstream.script = script
+    with RawClient(proxy) as client:
+        client.send(handshake())
+        assert client.answer().status == 101
+        assert client.read(7) == b"\x81\x05first"
+        client.send(b"\x81\x80abcd")
+        assert client.rest() == (b"\x88\x16\x03\xf3the upstream is gone", True)
+
+
+def test_an_upstream_that_is_reset_in_a_frame_has_said_no_goodbye(
+    proxy: RunningProxy, upstream: ScriptedUpstream
 ) -> None:
+    begun = b"\x81\x05fir"
+
     def script(conversation: Conversation) -> None:
         conversation.send(SWITCHED + begun)
         conversation.receive()
