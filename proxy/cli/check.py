@@ -13,6 +13,7 @@ from proxy.routing.program import Program
 from proxy.run.in_force import InForce, made_ready
 from proxy.run.loading import LoadError, load
 from proxy.run.privileges import PrivilegeError
+from proxy.run.reach import folders_out_of_reach
 from proxy.settings.advice import warnings
 
 HEADINGS = ("site", "route", "methods", "if", "goes to", "policies", "limits")
@@ -31,7 +32,10 @@ def command(config: str, *, quiet: bool) -> None:
         force = made_ready(load(config, os.environ, create=False), 0, wall_time())
     except (LoadError, PrivilegeError, ValueError) as error:
         fail(str(error), CONFIGURATION)
-    for problem in warnings(force.loaded.settings):
+    advice = list(warnings(force.loaded.settings))
+    if force.identity is not None:
+        advice += folders_out_of_reach(force.loaded.settings, force.identity)
+    for problem in advice:
         click.echo(f"advice: {problem}", err=True)
     for remark in force.loaded.remarks:
         click.echo(f"advice: {remark}", err=True)

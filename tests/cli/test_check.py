@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,20 @@ def test_a_right_file_is_shown_as_what_it_comes_to(config: Path) -> None:
     assert "X-Own: yes" in lines
     assert "no route proxies to this upstream" in done.stderr
     assert [path.name for path in config.parent.iterdir()] == ["proxy.yaml"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's workers become somebody else")
+def test_folders_that_workers_do_not_get_to_are_told(config: Path) -> None:
+    shut = config.parent / "shut"
+    shut.mkdir(mode=0o700)
+    config.parent.chmod(0o700)  # as everything beneath it is to nobody
+    changed = RIGHT.replace("{path: /, proxy: django, ", "{path: /, files: shut, ")
+    config.write_text(changed.replace("user: null", "user: nobody"))
+    done = check(config, "--quiet")
+    assert done.exit_code == 0
+    assert ".files: workers run as nobody, who may not enter " in done.stderr
+    config.write_text(changed)
+    assert "may not enter" not in check(config, "--quiet").stderr
 
 
 def test_quiet_shows_advice_alone(config: Path) -> None:
