@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from proxy.clock import monotonic
 from proxy.errors import Fault, ProxyError
 from proxy.files.cache import FileCache
-from proxy.state.connections import client_key
+from proxy.message.networks import client_key
 
 T = TypeVar("T")
 
