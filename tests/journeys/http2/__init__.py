@@ -1,0 +1,1 @@
+"""HTTP/2 as its clients speak it, through the real command."""
