@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from proxy.settings import header_advice, policy_advice
+from proxy.settings import habit_advice, header_advice, policy_advice
 from proxy.settings.models import Settings
 from proxy.settings.problem import Path, Problem, dotted
 from proxy.settings.routes import Route
@@ -50,7 +50,8 @@ def warnings(settings: Settings) -> tuple[Problem, ...]:
         header_advice.on_headers, header_advice.on_strict_transport, header_advice.on_frames,
         policy_advice.on_rate_limits, policy_advice.on_access, policy_advice.on_bare_paths,
         policy_advice.on_authentication, policy_advice.on_pages, policy_advice.on_files,
-        policy_advice.on_fallbacks, _unused, _unreachable, _trust,
+        policy_advice.on_fallbacks, habit_advice.on_conditions, habit_advice.on_variables,
+        _unused, _unreachable, _trust,
     )  # fmt: skip
     found = (finding for check in checks for finding in check(settings))
     advice = [_located(settings, path, message) for path, message in found]

@@ -22,6 +22,14 @@ _NO_ACME = (
 _NAMELESS = "a site without `hosts` needs `tls: {cert: …, key: …}` or `tls: off`"
 
 
+def _named(limits: tuple[str, ...]) -> str:
+    """Say which rate limits there are."""
+    if not limits:
+        return "the file's `rate_limits` gives one its rate and its name"
+    more = " and more" if len(limits) > 8 else ""
+    return f"`rate_limits` has {', '.join(limits[:8])}{more}"
+
+
 def overlap(one: Route, other: Route) -> bool:
     """Tell whether two routes of one path could both claim a request, neither before the other."""
     if one.constraints != other.constraints:
@@ -145,7 +153,7 @@ class Rules:
                 continue  # If it is not in the settings, its own mistake was told.
             place: Path = (*path, "rate_limit", index) if listed else (*path, "rate_limit")
             near = nearest(name, known)
-            hint = f"; did you mean `{near}`?" if near else ""
+            hint = f"; did you mean `{near}`?" if near else f"; {_named(known)}"
             value = seen(self._document, self._original(place))
             yield place, f"no rate limit has this name, found {value}{hint}"
 

@@ -22,7 +22,9 @@ _ELSEWHERE = {
     "limit_req_zone": "rate_limits", "location": "path", "locations": "routes", "lb": "balance",
     "match": "path", "max_age": "age", "nodelay": "delay", "proxy_intercept_errors":
     "intercept_errors", "name": "hosts", "ports": "listen", "prefix": "path",
-    "proxy_pass": "proxy", "proxy_set_header": "request_headers", "return": "redirect",
+    "proxy_pass": "proxy", "proxy_connect_timeout": "timeouts", "proxy_read_timeout": "timeouts",
+    "proxy_send_timeout": "timeouts", "proxy_set_header": "request_headers", "real_ip_header":
+    "trusted_proxies", "return": "redirect",
     "reverse_proxy": "proxy", "rewrite": "strip_prefix", "root": "files", "server": "sites",
     "server_name": "hosts", "server_names": "hosts", "set_real_ip_from": "trusted_proxies",
     "ssl": "tls", "ssl_certificate": "tls", "ssl_ciphers": "ciphers",

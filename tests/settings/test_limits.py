@@ -76,8 +76,14 @@ def test_limits_that_there_are_not() -> None:
     )
     assert lines(wrong) == [
         f'4:17: sites[0].rate_limit: {NONE}, found "logn"; did you mean `login`?',
-        f'6:37: sites[0].routes[0].rate_limit[1]: {NONE}, found "zzz"',
+        f'6:37: sites[0].routes[0].rate_limit[1]: {NONE}, found "zzz"; `rate_limits` has '
+        + "login, api",
     ]
+
+
+def test_a_name_without_any_limits() -> None:
+    told = only(SITE.replace("- {path: /,", "- {path: /, rate_limit: login,"))
+    assert told.endswith('found "login"; the file\'s `rate_limits` gives one its rate and its name')
 
 
 def test_a_limit_has_its_place_in_the_table_of_limits() -> None:

@@ -20,6 +20,7 @@ def test_models() -> None:
 def test_words_of_other_proxies() -> None:
     assert meant(("sites", 0, "server_name")) == "hosts"
     assert meant(("sites", 0, "routes", 0, "proxy_pass")) == "proxy"
+    assert meant(("sites", 0, "routes", 0, "proxy_read_timeout")) == "timeouts"
     assert meant(("sites", 0, "routes", 0, "upstrem")) == "proxy"
     assert meant(("worker_proceses",)) == "workers"
     assert meant(("sites", 0, "routes", 0, "root")) == "files"
