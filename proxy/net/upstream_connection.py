@@ -108,8 +108,14 @@ class UpstreamConnection:
         self._machine.expect(head.method, upgrade=bool(head.upgrade))
 
     def hand_over(self, taker: AnswerTaker) -> None:
-        """Give a running answer to somebody else."""
+        """Give an upgraded connection to whoever carries on with it.
+
+        It carries no request any more, so its place is free for one: WebSockets that stay for
+        hours would else keep all requests from an upstream.
+        """
         self._taker = taker
+        self._active = False
+        self._owner.given_up(self)
 
     def send_head(self, length: int | None) -> None:
         """Send the request's head; with `length` None the body's framing is the client's own."""

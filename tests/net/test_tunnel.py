@@ -2,6 +2,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -523,6 +524,28 @@ async def test_too_many(limits: Limits, status: int) -> None:
         await proxy.until(lambda: not proxy.counters.websockets_open)
         other.send(UPGRADE)
         assert (await other.reply()).status == 101
+
+
+@on_uvloop
+async def test_websockets_keep_no_request_from_the_upstream() -> None:
+    async def script(wire: Wire) -> None:
+        if b"\r\nUpgrade:" in await wire.head():
+            wire.send(SWITCHING)
+            await echo(wire)
+        else:
+            wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    async with upstream(script) as app:
+        made = program(replace(pool_plan(app.port), max_connections=1))
+        async with bench(made) as proxy:
+            for _ in range(3):
+                client = await proxy.client()
+                client.send(UPGRADE)
+                assert (await client.reply()).status == 101
+            other = await proxy.client()
+            other.send(get())
+            assert (await other.reply()).body == b"ok"
+            assert [peer.active for peer in proxy.pool.group] == [0]
 
 
 @on_uvloop

@@ -359,7 +359,7 @@ def test_a_running_answer_is_handed_over(line: UpstreamLine) -> None:
     line.ask(upgrade="websocket")
     other = Story()
     line.story.when["head"] = lambda: line.connection.hand_over(other)
-    assert line.hear(SWITCHING + b"hello") == ["answering", ("head", 101)]
+    assert line.hear(SWITCHING + b"hello") == ["answering", ("head", 101), "given up"]
     assert other.heard() == [("body", b"hello"), "turn"]
     line.transport.read()
     line.connection.write_raw(b"raw")
@@ -372,4 +372,4 @@ def test_a_running_answer_is_handed_over(line: UpstreamLine) -> None:
     assert (line.transport.closed, line.transport.aborted) == (True, False)
     line.channel.connection_lost(None)
     assert other.heard() == []
-    assert line.story.heard() == ["lost active"], "it counts until it is gone"
+    assert line.story.heard() == ["lost"], "its place was free since it was handed over"
