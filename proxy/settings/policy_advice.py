@@ -76,11 +76,13 @@ def on_bare_paths(settings: Settings) -> Iterator[Finding]:
         bare = route.path[:-1]
         other = _serving(site, bare)
         guards, others = _guards(settings, site, route), _guards(settings, site, other)
-        if other is not None and any(
-            own and own != its for own, its in zip(guards, others, strict=True)
-        ):
+        if other is None or other.redirect is not None:
+            continue
+        if any(own and own != its for own, its in zip(guards, others, strict=True)):
             told = f"{bare} is not beneath it: that is the route {other.path}'s, which has other"
-            yield (*path, "path"), f"{told} rules of access; many servers make no difference"
+            told += " rules of access, and many servers make no difference"
+            cure = f"{{path: {bare}, redirect: {route.path}}}"
+            yield (*path, "path"), f"{told}; what helps is a route {cure}"
 
 
 def _serving(site: Site, path: str) -> Route | None:

@@ -74,10 +74,10 @@ def test_limits_that_there_are_not() -> None:
     wrong = text.replace("    routes:", "    rate_limit: logn\n    routes:").replace(
         "- {path: /,", "- {path: /, rate_limit: [api, zzz],"
     )
+    far = '6:37: sites[0].routes[0].rate_limit[1]: {}, found "zzz"; `rate_limits` has login, api'
     assert lines(wrong) == [
         f'4:17: sites[0].rate_limit: {NONE}, found "logn"; did you mean `login`?',
-        f'6:37: sites[0].routes[0].rate_limit[1]: {NONE}, found "zzz"; `rate_limits` has '
-        + "login, api",
+        far.format(NONE),
     ]
 
 

@@ -77,6 +77,10 @@ def test_doors_that_only_look_shut(text: str, told: str) -> None:
         ("/admin/, deny: all, proxy: app}\n  - {path: /admin, deny: all", False),
         ("/admin/, deny: all, proxy: app}\n  - {path: /admin", True),
         ("/admin/, deny: all, proxy: app}\n  - {path: /admin, methods: POST, deny: all", True),
+        (
+            "/admin/, deny: all, proxy: app}\n  - {path: /admin, redirect: /admin/}\n  - {path: /x",
+            False,
+        ),
         ("/a/b/, deny: all, proxy: app}\n  - {path: /a/, deny: all", False),
     ],
 )
@@ -85,6 +89,7 @@ def test_a_path_without_its_slash_is_another_routes(text: str, *, told: bool) ->
     found = [line for line in advice(f"{ROUTES}{routes}\n") if "routes[1].path: /a" in line]
     assert len(found) == told
     assert all("/admin is not beneath it: that is the route /" in line for line in found)
+    assert all(line.endswith("{path: /admin, redirect: /admin/}") for line in found)
 
 
 def test_where_nobody_else_serves_it_the_client_is_sent_to_the_slash() -> None:
