@@ -1,7 +1,6 @@
 """A site's or a route's `allow` and `deny` to the part that keeps clients out."""
 
-from functools import lru_cache
-
+from proxy.compiler.kept_once import kept_once
 from proxy.compiler.sources import Scope
 from proxy.message.networks import NetworkSet
 from proxy.policy.access import access
@@ -15,6 +14,6 @@ def compile_access(scope: Scope) -> Part | None:
     return None if networks is None else _part(*networks)
 
 
-@lru_cache(maxsize=256)  # Routes share it, so that an address is judged once for all of them.
+@kept_once
 def _part(allow: Networks, deny: Networks) -> Part:
     return access(NetworkSet(allow, deny, rest=not allow))

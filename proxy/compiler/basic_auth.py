@@ -1,15 +1,13 @@
 """A site's or a route's `basic_auth`, with what is in its users file, to the part that asks."""
 
-from functools import cache, lru_cache
+from functools import cache
 
+from proxy.compiler.kept_once import kept_once
 from proxy.compiler.sources import Scope
 from proxy.policy.basic_auth import basic_auth
 from proxy.policy.part import Part
 from proxy.policy.password_checks import PasswordChecks
 from proxy.settings.users import read_users
-
-Users = tuple[tuple[str, str], ...]
-"""Names and hashes."""
 
 
 def compile_basic_auth(scope: Scope) -> Part | None:
@@ -23,24 +21,14 @@ def compile_basic_auth(scope: Scope) -> Part | None:
     auth = scope.settings.basic_auth_of(scope.site, scope.route)
     if auth is None:
         return None
-    users: dict[str, str] = {}
-    if auth.users_file is not None:
-        users.update(_in_file(scope.sources.contents[auth.users_file]))
-    users.update(auth.users)
-    return _part(auth.realm, tuple(users.items()))
+    content = None if auth.users_file is None else scope.sources.contents[auth.users_file]
+    return _part(auth.realm, content, tuple(auth.users.items()))
 
 
-# Most routes of a site have the same users: they are read and kept once.
-
-
-@lru_cache(maxsize=16)
-def _in_file(content: bytes) -> Users:
-    return tuple(read_users(content).items())
-
-
-@lru_cache(maxsize=64)
-def _part(realm: str, users: Users) -> Part:
-    return basic_auth(realm, dict(users), _checks())
+@kept_once
+def _part(realm: str, content: bytes | None, own: tuple[tuple[str, str], ...]) -> Part:
+    users = {} if content is None else read_users(content)
+    return basic_auth(realm, {**users, **dict(own)}, _checks())
 
 
 @cache

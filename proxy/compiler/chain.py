@@ -10,7 +10,11 @@ from proxy.policy.part import Encode, Gate, Part, Shape
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The parts of one route, put together. The fields are those of `Part`, `names` theirs."""
+    """The parts of one route, put together. The fields are those of `Part`.
+
+    Attributes:
+        parts: The parts themselves, in their order.
+    """
 
     gates: tuple[Gate, ...]
     request_edit: FieldEdit
@@ -18,7 +22,7 @@ class Chain:
     edit_plain: FieldEdit
     shapes: tuple[Shape, ...]
     encode: Encode | None
-    names: tuple[str, ...]
+    parts: tuple[Part, ...]
 
 
 class Chains:
@@ -42,8 +46,8 @@ class Chains:
             edit=self._merged(part.response_edit for part in arranged),
             edit_plain=self._merged(part.response_edit_plain for part in arranged),
             shapes=tuple(part.shape for part in arranged if part.shape is not None),
-            names=tuple(part.name for part in arranged),
             encode=next((part.encode for part in arranged if part.encode is not None), None),
+            parts=arranged,
         )
 
     def _merged(self, edits: Iterable[FieldEdit | None]) -> FieldEdit:

@@ -2,17 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
 
+from proxy.compiler.kept_once import kept_once
 from proxy.compiler.sources import Scope
 from proxy.message.edit import FieldEdit
 from proxy.policy.compression import compression
 from proxy.policy.part import Part
 
 _VARY = FieldEdit(block=b"Vary: Accept-Encoding\r\n")
-
-# Routes that are compressed alike share what is remembered of answers.
-_shared = lru_cache(maxsize=64)(compression)
 
 
 def compile_compression(scope: Scope) -> Part | None:
@@ -31,10 +28,14 @@ def compile_compression(scope: Scope) -> Part | None:
         return None
     if by_hand.get("content-encoding") is not None:
         return None
-    part = _shared(tuple(dict.fromkeys(chosen.algorithms)), chosen.types, chosen.min_size)
-    if _hides_vary(by_hand):
-        return replace(part, response_edit=_VARY, response_edit_plain=_VARY)
-    return part
+    codings = tuple(dict.fromkeys(chosen.algorithms))
+    return _part(codings, chosen.types, chosen.min_size, vary=_hides_vary(by_hand))
+
+
+@kept_once
+def _part(codings: tuple[str, ...], types: tuple[str, ...], min_size: int, *, vary: bool) -> Part:
+    part = compression(codings, types, min_size)
+    return replace(part, response_edit=_VARY, response_edit_plain=_VARY) if vary else part
 
 
 def _hides_vary(by_hand: Mapping[str, str | None]) -> bool:

@@ -77,7 +77,7 @@ def _row(site: str, route: Route) -> Row:
         methods=", ".join(sorted(route.methods)) if route.methods else "any",
         conditions=", ".join(f"{name}: {value}" for name, value in route.headers),
         action=route.action,
-        policies=", ".join(_POLICIES[name] for name in route.policies if name in _POLICIES),
+        policies=", ".join(_POLICIES[part.name] for part in route.parts if part.name in _POLICIES),
         limits=_limits(route),
         headers=tuple(route.edit.block.decode("latin-1").split("\r\n")[:-1]),
     )

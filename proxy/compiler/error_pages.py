@@ -1,8 +1,8 @@
 """Error pages of the file, a site and a route to those that hold at one place."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 
+from proxy.compiler.kept_once import kept_once
 from proxy.exchange.error_pages import ErrorPage, ErrorPages
 from proxy.settings.models import Route, Settings, Site
 from proxy.settings.pages import PAGE_KINDS
@@ -38,14 +38,11 @@ def compile_page(path: str, contents: Mapping[str, bytes]) -> ErrorPage:
     return _page(contents[path], PAGE_KINDS[path[path.rfind(".") :].lower()])
 
 
-# Most routes of a configuration have the same pages: they are kept once.
-
-
-@lru_cache(maxsize=64)
+@kept_once
 def _page(content: bytes, media_type: str) -> ErrorPage:
     return ErrorPage(content, media_type)
 
 
-@lru_cache(maxsize=64)
+@kept_once
 def _pages(pages: tuple[tuple[str, ErrorPage], ...]) -> ErrorPages:
     return ErrorPages(dict(pages))

@@ -1,8 +1,7 @@
 """A site's or a route's `maintenance` to the part that keeps clients out."""
 
-from functools import lru_cache
-
 from proxy.compiler.error_pages import compile_error_pages, compile_page
+from proxy.compiler.kept_once import kept_once
 from proxy.compiler.sources import Scope
 from proxy.exchange.error_pages import ErrorPages
 from proxy.message.networks import NetworkSet
@@ -11,9 +10,8 @@ from proxy.policy.part import Part
 from proxy.settings.models import Maintenance
 from proxy.state.flag_file import FlagFile
 
-# Routes share these: a file is looked at once for all of them, an address remembered once.
-_networks = lru_cache(maxsize=256)(NetworkSet)
-_flag_file = lru_cache(maxsize=256)(FlagFile)
+_networks = kept_once(NetworkSet)
+_flag_file = kept_once(FlagFile)
 
 
 def compile_maintenance(scope: Scope) -> Part | None:

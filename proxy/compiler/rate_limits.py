@@ -1,8 +1,8 @@
 """A route's `rate_limit` to its part."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 
+from proxy.compiler.kept_once import kept_once
 from proxy.compiler.sources import Scope
 from proxy.message.networks import Network, NetworkSet
 from proxy.policy.part import Part
@@ -68,6 +68,6 @@ def _key(given: RateLimitSettings) -> Key:
             return client
 
 
-@lru_cache(maxsize=256)  # Routes share it, so that an address is remembered once for all of them.
+@kept_once
 def _client(exempt: tuple[Network, ...]) -> Key:
     return by_client(NetworkSet(exempt).contains)

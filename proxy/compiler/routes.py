@@ -93,7 +93,7 @@ class RouteCompiler:
             body_limit=limit,
             shapes=chain.shapes,
             encode=chain.encode,
-            policies=chain.names,
+            parts=chain.parts,
             error_pages=compile_error_pages(
                 self._settings, self._site, route, self._sources.contents
             ),

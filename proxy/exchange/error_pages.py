@@ -29,7 +29,7 @@ class ErrorPage:
         content_type: The value of its Content-Type field.
     """
 
-    __slots__ = ("_pieces", "content_type", "media_type")
+    __slots__ = ("__weakref__", "_pieces", "content_type", "media_type")
 
     def __init__(self, content: bytes, media_type: str) -> None:
         """Take what is in the file, and HTML, JSON or TEXT.
@@ -82,7 +82,7 @@ def _is_utf8(content: bytes) -> bool:
 class ErrorPages:
     """The pages that hold at one place: on a route, a site, or where neither is known."""
 
-    __slots__ = ("_classes", "_exact")
+    __slots__ = ("__weakref__", "_classes", "_exact")
 
     def __init__(self, pages: Mapping[str, ErrorPage]) -> None:
         """Take pages by status ("404") and by class of statuses ("4xx", "5xx").

@@ -65,7 +65,7 @@ class NetworkSet:
     are given means nothing.
     """
 
-    __slots__ = ("_known", "_nameless", "_rest", "_rules")
+    __slots__ = ("__weakref__", "_known", "_nameless", "_rest", "_rules")
 
     def __init__(self, networks: Networks, without: Networks = (), *, rest: bool = False) -> None:
         """Take what is in the set, what is not, and whether addresses are that neither holds.

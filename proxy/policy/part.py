@@ -38,7 +38,7 @@ head to send (without a length where the body will be encoded) and the encoder f
 encoder: the body goes out as it is, under the head returned."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Part:
     """One policy of one route.
 

@@ -7,7 +7,7 @@ from proxy.exchange.error_pages import NO_PAGES, ErrorPages
 from proxy.exchange.exchange import Exchange
 from proxy.files.plan import FilesPlan
 from proxy.message.edit import NO_EDIT, FieldEdit
-from proxy.policy.part import Encode, Gate, Shape
+from proxy.policy.part import Encode, Gate, Part, Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,8 @@ class Route:
 
     Attributes:
         label: For the log and `pyproxy check`: the path as written, with its methods if any.
-        policies: Names of its parts, in their order.
+        parts: What its gates, edits and shapes were taken from, in their order. Routes that are
+            alike share them for as long as they are held here.
         action: What it does, in words for `pyproxy check`: "proxy django", "respond 204".
         methods: The methods it takes, or None for all.
         headers: Lower-case name and value that the request must carry, all of them.
@@ -74,7 +75,7 @@ class Route:
     shapes: tuple[Shape, ...] = ()
     encode: Encode | None = None
     error_pages: ErrorPages = NO_PAGES
-    policies: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
     action: str = ""
     serve: Callable[[Exchange], None] | None = None
 

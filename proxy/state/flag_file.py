@@ -9,7 +9,7 @@ class FlagFile:
     Its folder should be on a disk of this machine: looking at it holds up everything else.
     """
 
-    __slots__ = ("_is_there", "_path", "_until")
+    __slots__ = ("__weakref__", "_is_there", "_path", "_until")
 
     EVERY = 1.0
     """Seconds between two looks."""

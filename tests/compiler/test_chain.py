@@ -48,3 +48,8 @@ def test_equal_edits_are_one_object() -> None:
     assert made[0].edit is made[1].edit
     other = chains.chain([Part("response_headers", response_edit=FieldEdit(["a"]))])
     assert other.edit is not made[0].edit
+
+
+def test_the_parts_are_kept_for_they_are_shared() -> None:
+    first, second = Part("body_limit", gate=passes), Part("redirect", gate=answers)
+    assert Chains().chain([first, second]).parts == (second, first)

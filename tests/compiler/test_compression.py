@@ -64,6 +64,11 @@ def test_routes_compressed_alike_share_what_they_remember() -> None:
     first, second = (compile_compression(scope_of(f"proxy: {name}")) for name in ("app", "app"))
     assert first is not None
     assert first is second
+    by_hand = "proxy: app\nresponse_headers: {Vary: Cookie}"
+    third, fourth = (compile_compression(scope_of(by_hand)) for _ in range(2))
+    assert third is not None
+    assert third is fourth
+    assert third is not first
     assert compile_compression(scope_of("proxy: app\ncompress: {min_size: 2KB}")) is not first
 
 
