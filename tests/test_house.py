@@ -123,10 +123,21 @@ def test_signs_end_with_what_may_be_imported(path: Path) -> None:
         r"^May import: ([a-z_, ]+|[Nn]othing)\.\Z", " ".join(tail(sign)), re.MULTILINE
     )
     assert found, 'the sign has to end with "May import: a, b, c."'
-    if found[1].lower() == "nothing":
-        return
-    below = floors()[floors().index(path.parent.relative_to(ROOT / "proxy").parts[0]) + 1 :]
-    assert not set(found[1].split(", ")).difference(below), "not on a floor below"
+    named = set() if found[1].lower() == "nothing" else set(found[1].split(", "))
+    room = path.parent.relative_to(ROOT / "proxy").parts[0]
+    assert not named.difference(floors()[floors().index(room) + 1 :]), "not on a floor below"
+    assert not rooms_imported_by(path.parent).difference(named, {room}), "not on the sign"
+
+
+def rooms_imported_by(folder: Path) -> set[str]:
+    names: list[str] = []
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.ImportFrom):
+                names += [f"{node.module}.{each.name}" for each in node.names]
+            elif isinstance(node, ast.Import):
+                names += [each.name for each in node.names]
+    return {name.split(".")[1] for name in names if name.startswith("proxy.")}
 
 
 def tail(sign: str) -> list[str]:

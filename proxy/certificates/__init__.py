@@ -2,5 +2,5 @@
 
 Files and values only: nothing here speaks TLS or knows an event loop.
 
-May import: wire, exchange, message, errors, clock.
+May import: errors, clock.
 """

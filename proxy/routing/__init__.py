@@ -1,4 +1,4 @@
 """Host and path to a route, and the compiled Program that everything at run time reads.
 
-May import: policy, upstream, exchange, message, errors, clock.
+May import: policy, upstream, files, exchange, message, errors, clock.
 """

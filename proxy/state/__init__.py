@@ -3,5 +3,5 @@
 Every table has a fixed size. Every figure has one writer, so that nothing need be locked, but for
 the buckets of rate limits, whose locks no dead process can keep.
 
-May import: errors, clock.
+May import: message, errors, clock.
 """
