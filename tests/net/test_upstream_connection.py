@@ -372,4 +372,4 @@ def test_a_running_answer_is_handed_over(line: UpstreamLine) -> None:
     assert (line.transport.closed, line.transport.aborted) == (True, False)
     line.channel.connection_lost(None)
     assert other.heard() == []
-    assert line.story.heard() == ["lost"], "its place was free since it was handed over"
+    assert line.story.heard() == ["lost idle"], "its place was free since it was handed over"
