@@ -36,6 +36,12 @@ def test_the_order_in_the_file_never_matters(order: tuple[str, ...]) -> None:
     assert found(bare, "/u/x").label == "~^/u/"
 
 
+@pytest.mark.parametrize("path", ["/admin/x", "/admin/\n", "/admin/\n/x", "/admin/x\ny\n"])
+def test_a_line_feed_is_no_way_around_a_regular_expression(path: str) -> None:
+    where = site_of("{path_regex: '^/admin/.*$', respond: 403}, {path_regex: '^/', proxy: app}")
+    assert found(where, path).label == "~^/admin/.*$"
+
+
 def test_get_covers_head_unless_head_has_a_route_of_its_own() -> None:
     where = site_of("{path: /, methods: [GET], proxy: app}")
     assert found(where, "/", "HEAD").label == "GET /"
