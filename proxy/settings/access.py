@@ -16,9 +16,10 @@ from pydantic import (
 from proxy.settings import fields
 from proxy.settings.addresses import IPNetwork, ServerAddress, network, server_address
 from proxy.settings.fields import Duration, FilePath, Table
+from proxy.settings.forms import BY_FORM, TABLE
 from proxy.settings.headers import FORWARDING, header_name, in_requests
 from proxy.settings.problem import WrongValueError
-from proxy.settings.switched import BY_FORM, OFF, TABLE, OffWord, says_off
+from proxy.settings.switched import OFF, OffWord, says_off
 from proxy.settings.users import password_hash, user_name
 
 _NETWORKS = "a network such as 10.0.0.0/8, an address, or all"

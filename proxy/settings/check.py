@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from proxy.settings.document import Document
+from proxy.settings.forms import TAGS
 from proxy.settings.models import Settings
 from proxy.settings.not_built import refused
 from proxy.settings.problem import Path, Problem
@@ -147,7 +148,7 @@ class _Check:
         at_key = unknown or in_keys or names_key(error)
         if unknown or in_keys:
             steps = steps[:-1]
-        steps = tuple(step for step in steps if step not in {"~word", "~table"})
+        steps = tuple(step for step in steps if step not in TAGS)
         # An unknown key may be called anything, even what pydantic puts into a path itself.
         path = trimmed.original((*steps, *key) if unknown else steps)
         if error["type"] == "missing":

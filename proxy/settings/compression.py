@@ -7,8 +7,9 @@ from pydantic import BeforeValidator
 
 from proxy.settings import fields
 from proxy.settings.fields import Size, Table
+from proxy.settings.forms import BY_FORM, TABLE
 from proxy.settings.problem import WrongValueError
-from proxy.settings.switched import BY_FORM, TABLE, SwitchWord, says_on
+from proxy.settings.switched import SwitchWord, says_on
 
 ALGORITHMS = ("zstd", "br", "gzip")
 DEFAULT_TYPES = (

@@ -5,18 +5,16 @@ from typing import Annotated, Literal
 
 from pydantic import (
     BeforeValidator,
-    Discriminator,
     PlainSerializer,
     PlainValidator,
-    Tag,
     WithJsonSchema,
 )
 
 from proxy.settings import fields, units
 from proxy.settings.fields import FilePath, Switch, Table
+from proxy.settings.forms import BY_FORM, TABLE, WORD
 from proxy.settings.nearest import nearest
 from proxy.settings.problem import WrongValueError
-from proxy.settings.upstreams import word_or_table
 
 CACHE_WORDS = ("no-store", "no-cache", "off")
 _CACHE_FORMS = "expected a time such as 30d, no-store, no-cache, off, or {age: 1y, immutable: on}"
@@ -109,10 +107,10 @@ CacheChoice = Annotated[
             Literal["no-store", "no-cache", "off"],
             PlainValidator(_cache_word),
             WithJsonSchema({"type": ["string", "integer", "boolean"], "examples": ["30d"]}),
-            Tag("~word"),
+            WORD,
         ]
-        | Annotated[Cache, Tag("~table")],
-        Discriminator(word_or_table),
+        | Annotated[Cache, TABLE],
+        BY_FORM,
     ],
     BeforeValidator(_as_cache),
 ]

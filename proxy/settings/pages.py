@@ -14,8 +14,9 @@ from pydantic import (
 from proxy.settings import fields
 from proxy.settings.access import Access
 from proxy.settings.fields import Duration, Table
+from proxy.settings.forms import BY_FORM, TABLE
 from proxy.settings.problem import WrongValueError
-from proxy.settings.switched import BY_FORM, TABLE, SwitchWord, says_on
+from proxy.settings.switched import SwitchWord, says_on
 
 PAGE_KINDS = {".html": "text/html", ".htm": "text/html", ".json": "application/json",
               ".txt": "text/plain"}  # fmt: skip

@@ -5,10 +5,10 @@ Nothing (`key:` without a value) is none of the two: what was commented out must
 
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, PlainValidator, Tag, WithJsonSchema
+from pydantic import PlainValidator, WithJsonSchema
 
+from proxy.settings.forms import WORD
 from proxy.settings.problem import WrongValueError
-from proxy.settings.upstreams import word_or_table
 
 OFF: Literal["off"] = "off"
 _ON_WORDS = frozenset({"on", "yes", "true"})
@@ -57,15 +57,13 @@ OffWord = Annotated[
     Literal["off"],
     PlainValidator(_off),
     WithJsonSchema({"enum": ["off", "no", False]}),
-    Tag("~word"),
+    WORD,
 ]
 """The word beside a table of which `on` would say too little."""
 SwitchWord = Annotated[
     Literal["off"],
     PlainValidator(_on_or_off),
     WithJsonSchema({"enum": ["on", "off", "yes", "no", True, False, None]}),
-    Tag("~word"),
+    WORD,
 ]
 """The word beside a table that `on`, which is read before, stands for."""
-TABLE = Tag("~table")
-BY_FORM = Discriminator(word_or_table)

@@ -2,13 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Discriminator, PlainValidator, Tag, WithJsonSchema
+from pydantic import BeforeValidator, PlainValidator, WithJsonSchema
 
 from proxy.settings import fields
 from proxy.settings.fields import Duration, FilePath, Table, Words
+from proxy.settings.forms import BY_FORM, TABLE, WORD
 from proxy.settings.nearest import nearest
 from proxy.settings.problem import WrongValueError
-from proxy.settings.upstreams import word_or_table
 
 DEFAULT_CIPHERS = (
     "ECDHE-ECDSA-AES128-GCM-SHA256",
@@ -159,8 +159,8 @@ TlsChoice = Annotated[
         Literal["acme", "self_signed", "off"],
         PlainValidator(_certificate_word),
         WithJsonSchema({"enum": [*CERTIFICATE_WORDS, "no", False, None]}),
-        Tag("~word"),
+        WORD,
     ]
-    | Annotated[CertificateFiles, Tag("~table")],
-    Discriminator(word_or_table),
+    | Annotated[CertificateFiles, TABLE],
+    BY_FORM,
 ]

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Discriminator, PlainValidator, Tag, model_validator
+from pydantic import BeforeValidator, PlainValidator, model_validator
 
 from proxy.settings import fields
 from proxy.settings.addresses import ServerAddress
 from proxy.settings.fields import Count, CountOrNone, Duration, DurationOrOff, Switch, Table
+from proxy.settings.forms import BY_FORM, TABLE, WORD
 from proxy.settings.headers import header_name
 from proxy.settings.nearest import nearest
 from proxy.settings.problem import WrongValueError
@@ -66,14 +67,6 @@ def _buffering(value: object) -> str:
     if not isinstance(value, str):
         raise WrongValueError(f"expected {' or '.join(BUFFERINGS)}")
     return fields.one_of(value, BUFFERINGS)
-
-
-def word_or_table(value: object) -> str:
-    """Return the tag of a union's branch: a table, or whatever is written as a single word.
-
-    A tag turns up in the paths of errors; its `~` tells it from a key of the file.
-    """
-    return "~table" if isinstance(value, dict | Table) else "~word"
 
 
 def _as_server(value: object) -> object:
@@ -192,9 +185,9 @@ class UpstreamTls(Table):
 
 
 Balance = Annotated[
-    Annotated[str, PlainValidator(_balance), fields.words_schema(*BALANCES), Tag("~word")]
-    | Annotated[HashBalance, Tag("~table")],
-    Discriminator(word_or_table),
+    Annotated[str, PlainValidator(_balance), fields.words_schema(*BALANCES), WORD]
+    | Annotated[HashBalance, TABLE],
+    BY_FORM,
 ]
 
 
