@@ -30,6 +30,7 @@ from proxy.wire.http2_events import (
 )
 from proxy.wire.http2_frames import HIGHEST_STREAM, ErrorCode
 from proxy.wire.http2_server import Http2Server
+from proxy.wire.websocket_bridge import key_field
 
 _log = logging.getLogger("pyproxy.serve")
 _TICK = 1.0  # seconds between two looks at the deadlines of streams
@@ -214,6 +215,8 @@ class Http2Connection:
             self._whole_by = math.inf
         stream = self._streams[number] = Http2Stream(self, machine_side)
         exchange = stream.exchange = service.begin(stream, self.client, head, now)
+        if head.upgrade:
+            exchange.added = key_field()
         if head.has_body:
             stream.watch = BodyWatch(now)
             stream.deadline = now + service.timeouts.body_idle
@@ -229,11 +232,14 @@ class Http2Connection:
 
     def _take_body(self, event: BodyReceived, now: float) -> None:
         stream = self._streams.get(event.stream)
-        if stream is None or stream.watch is None:
+        if stream is None:
             return
         pieces = event.pieces
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         exchange = stream.exchange
+        if stream.watch is None:
+            self._take_raw(stream, data)
+            return
         timeouts = self.service.timeouts
         stream.deadline = now + timeouts.body_idle
         try:
@@ -244,9 +250,27 @@ class Http2Connection:
         if exchange.consumer is not None:
             exchange.consumer.body_received(data)
 
+    def _take_raw(self, stream: Http2Stream, data: bytes) -> None:
+        """Take a WebSocket's bytes, b"" for their end (RFC 8441)."""
+        exchange = stream.exchange
+        if stream.stream.switched:
+            exchange.received += len(data)
+            if exchange.consumer is None:
+                return
+            if data:
+                exchange.consumer.body_received(data)
+            else:
+                exchange.consumer.body_ended(b"")
+        elif exchange.head.upgrade and not stream.over:
+            error = BadRequestError("bytes for a WebSocket that was not open yet")
+            self.service.refuse(exchange, error)
+
     def _end_body(self, event: BodyEnded) -> None:
         stream = self._streams.get(event.stream)
-        if stream is None or stream.watch is None:
+        if stream is None:
+            return
+        if stream.watch is None:
+            self._take_raw(stream, b"")
             return
         stream.watch = None
         if stream.exchange.consumer is not None:

@@ -4,6 +4,7 @@ from collections import deque
 from typing import Protocol
 
 from proxy.clock import monotonic
+from proxy.errors import BadResponseError
 from proxy.exchange.answer import Answer
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.phases import Phase
@@ -16,6 +17,7 @@ from proxy.wire.http2_fields import encode_head, encode_trailers
 from proxy.wire.http2_frames import ErrorCode
 from proxy.wire.http2_server import Http2Server
 from proxy.wire.http2_streams import Stream
+from proxy.wire.websocket_bridge import opening
 
 _HIGH = 128 * 1024  # bytes of an answer that wait for the client before its sender is stopped
 _LOW = 32 * 1024
@@ -215,9 +217,19 @@ class Http2Stream:
         carrier.outlet.write(carrier.machine.reset(self.stream.number, ErrorCode.INTERNAL_ERROR))
         carrier.stream_ended(self)
 
-    def switch(self, exchange: Exchange, head: ResponseHead) -> None:  # noqa: ARG002 - the face's signature
-        """Refuse: no client can have asked for it (RFC 9113, 8.6)."""
-        self.abort(exchange)
+    def switch(self, exchange: Exchange, head: ResponseHead) -> None:
+        """Open a WebSocket: what the client sends from now on is its own (RFC 8441, 5)."""
+        if self.gone:
+            return
+        carrier = self._carrier
+        try:
+            opened = opening(exchange.added, head)
+        except BadResponseError as error:
+            carrier.service.fail(exchange, error)
+            return
+        section = self._section(exchange, opened)
+        self.stream.switched = True
+        carrier.outlet.write(carrier.machine.headers(self.stream.number, section, end=False))
 
     def pause_body(self, exchange: Exchange) -> None:  # noqa: ARG002 - the face's signature
         """Let the client send no more than its window still allows."""

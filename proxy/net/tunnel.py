@@ -114,7 +114,8 @@ class Tunnel:
             self._restart(FAREWELL)
             self._tell_upstream(CloseReason.GOING_AWAY, _GONE)
         else:
-            self._upstream.write_eof()
+            if not self._to_upstream.closed:
+                self._upstream.write_eof()
             self._half_close()
 
     def client_full(self) -> None:

@@ -9,10 +9,12 @@ that is none, a target with a space never get as far as being put into lines.
 import re
 from collections.abc import Iterable, Sequence
 
+from proxy.errors import BadRequestError
 from proxy.message.head import RequestHead
 from proxy.message.hop_by_hop import forwardable_trailers
 from proxy.wire.http1_fallback import read_request
 from proxy.wire.http1_grammar import match_request
+from proxy.wire.websocket_bridge import upgrading
 
 Field = tuple[bytes, bytes]
 
@@ -98,10 +100,14 @@ def _head(
     method = pseudo.get(b":method", b"")
     if _method(method) is None:
         raise MalformedError("no method")
-    if method == b"CONNECT":
-        raise MalformedError("CONNECT is not spoken here")
-    if b":protocol" in pseudo or any(not pseudo.get(name) for name in _REQUIRED):
-        raise MalformedError("pseudo-header fields missing, or too many")
+    protocol = pseudo.get(b":protocol")
+    if (method == b"CONNECT") is (protocol is None):
+        raise MalformedError("CONNECT is not spoken here, nor any protocol without it")
+    if any(not pseudo.get(name) for name in _REQUIRED):
+        raise MalformedError("pseudo-header fields missing")
+    if protocol is not None:
+        _check_extended(protocol, bodiless=ended or length is not None)
+        method = b"GET"
     path = pseudo[b":path"]
     if pseudo[b":scheme"] not in (b"https", b"http") or _path(path) is None:
         raise MalformedError("malformed :scheme or :path")
@@ -114,11 +120,22 @@ def _head(
     raw = b"%b %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (method, path, authority, block)
     head = match_request(raw) or read_request(raw)
     head.version = "HTTP/2.0"
+    if protocol is not None:
+        upgrading(head)
+        return head
     if not ended and length is None:
         head.chunked = True  # a body follows, of a length that is not known
     if head.has_body and b"\nexpect: 100-continue" in b"\n" + block.lower():
         head.expect_continue = True  # the grammar of HTTP/1.1 knew of no body yet
     return head
+
+
+def _check_extended(protocol: bytes, *, bodiless: bool) -> None:
+    """Check what is special about an extended CONNECT (RFC 8441, 4)."""
+    if bodiless:
+        raise MalformedError("a WebSocket with the body of a request, or with none")
+    if protocol.lower() != b"websocket":
+        raise BadRequestError("not a WebSocket", status=501)  # as RFC 9220, 3 has it
 
 
 def read_trailers(fields: Sequence[Field]) -> bytes:

@@ -17,6 +17,7 @@ def own_settings(limits: HeadLimits) -> bytes:
         {
             frames.MAX_CONCURRENT_STREAMS: MOST_STREAMS,
             frames.MAX_HEADER_LIST_SIZE: limits.size,
+            frames.ENABLE_CONNECT_PROTOCOL: 1,  # WebSockets (RFC 8441, 3)
             frames.NO_RFC7540_PRIORITIES: 1,
         }
     )

@@ -11,37 +11,35 @@ from proxy.message.edit import FieldEdit
 from proxy.message.fields import field_values
 from proxy.message.head import RequestHead, ResponseHead
 
-PROTOCOL = b"websocket"
-"""What `:protocol` says."""
-
-_KEY = "Sec-WebSocket-Key"
-_KEYLESS = FieldEdit([_KEY.lower()])  # RFC 8441, 5: neither is used over HTTP/2
+_KEYLESS = FieldEdit(["sec-websocket-key"])  # RFC 8441, 5: neither is used over HTTP/2
 _ACCEPTLESS = FieldEdit(["sec-websocket-accept"])
 
 
 def upgrading(head: RequestHead) -> None:
     """Make a head that an extended CONNECT was read into, as a GET, the head of an upgrade.
 
-    Its other fields, Sec-WebSocket-Version among them, are the client's.
+    Its key is not in it, for a head may be remembered and a key must not.
     """
-    key = b"%b: %b\r\n" % (_KEY.encode("ascii"), generate_nonce())
-    head.block = _KEYLESS.apply(head.block) + key
+    head.block = _KEYLESS.apply(head.block)
     head.upgrade = "websocket"
-    head.chunked = False
-    head.content_length = None
 
 
-def opening(asked: RequestHead, head: ResponseHead) -> ResponseHead:
+def key_field() -> bytes:
+    """Return what to add to one request's fields: a key that nobody had before."""
+    return b"Sec-WebSocket-Key: %b\r\n" % generate_nonce()
+
+
+def opening(added: bytes, head: ResponseHead) -> ResponseHead:
     """Return the head of the 200 for the client, from the 101 of the upstream.
 
     Args:
-        asked: What `upgrading` made.
+        added: The fields that were added to the request, the key among them.
         head: The upstream's answer.
 
     Raises:
         BadResponseError: The upstream does not speak WebSocket: it did not accept this very key.
     """
-    keys = field_values(asked.block, _KEY.lower())
+    keys = field_values(added, "sec-websocket-key")
     accepted = field_values(head.block, "sec-websocket-accept")
     if len(keys) != 1 or accepted != [generate_accept_token(keys[0].encode()).decode()]:
         raise BadResponseError("101 with a wrong Sec-WebSocket-Accept")

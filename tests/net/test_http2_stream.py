@@ -144,12 +144,12 @@ async def test_nothing_is_said_on_a_stream_that_is_over() -> None:
     assert len(line.lines) == 1
 
 
-async def test_nobody_switches_protocols() -> None:
+async def test_nobody_switches_protocols_unasked() -> None:
     line = Http2Line()
     exchange = line.ask(1)
     exchange.stream.switch(exchange, head_of(101))
     await line.turns()
-    assert line.heard(1).reset == ErrorCode.INTERNAL_ERROR
+    assert line.heard(1).fields[":status"] == "502"
 
 
 async def test_a_repeated_head_is_made_once() -> None:

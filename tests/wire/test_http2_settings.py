@@ -16,6 +16,7 @@ def test_ours() -> None:
     assert told == {
         frames.MAX_CONCURRENT_STREAMS: MOST_STREAMS,
         frames.MAX_HEADER_LIST_SIZE: 5000,
+        frames.ENABLE_CONNECT_PROTOCOL: 1,
         frames.NO_RFC7540_PRIORITIES: 1,
     }
 
