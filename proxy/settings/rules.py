@@ -1,5 +1,6 @@
 """Rules between fields: what one part of the file says must agree with another."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import PurePath
 
@@ -28,6 +29,12 @@ def _named(limits: tuple[str, ...]) -> str:
         return "the file's `rate_limits` gives one its rate and its name"
     more = " and more" if len(limits) > 8 else ""
     return f"`rate_limits` has {', '.join(limits[:8])}{more}"
+
+
+def _is_beneath(path: str, folder: str) -> bool:
+    """Tell whether a path leads into a folder, as it is written or by what links make of it."""
+    real = PurePath(os.path.realpath(path))
+    return PurePath(path).is_relative_to(folder) or real.is_relative_to(os.path.realpath(folder))
 
 
 def overlap(one: Route, other: Route) -> bool:
@@ -164,9 +171,10 @@ class Rules:
         if self._document.given(self._original((*place, "root"))):
             place = (*place, "root")
         for what, secret in self._secrets():
-            if PurePath(secret).is_relative_to(route.files.root):
+            if _is_beneath(secret, route.files.root):
                 yield place, f"{what} lies in this folder, and would be served to everybody"
-        if PurePath(self._settings.state_dir) in PurePath(route.files.root).parents:
+        root, state = route.files.root, self._settings.state_dir
+        if _is_beneath(root, state) and not _is_beneath(state, root):
             yield place, "this folder lies in `state_dir`, where private keys are"
 
     def _secrets(self) -> Iterator[tuple[str, str]]:

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from tests.settings.loading import SITE, lines, only, route, settings
@@ -133,6 +135,21 @@ def test_no_folder_with_secrets_is_served(root: str, told: str, form: str) -> No
     assert bool(found) == bool(told)
     place = "sites[0].routes[0].files" + (".root" if "root" in files else "")
     assert all(f": {place}: " in line for line in found)
+
+
+def test_nor_one_that_is_the_same_by_a_link(tmp_path: Path) -> None:
+    (tmp_path / "releases" / "1").mkdir(parents=True)
+    (tmp_path / "current").symlink_to("releases/1")
+    text = """
+        sites:
+          - hosts: [a.test]
+            basic_auth: {{users_file: {0}/htpasswd}}
+            routes: [{{path: /, files: {1}}}]
+        """
+    one, other = tmp_path / "releases" / "1", tmp_path / "current"
+    for users, root in ((one, other), (other, one)):
+        assert "users_file lies in this folder" in only(text.format(users, root))
+    assert lines(text.format(tmp_path, other)) == []
 
 
 def test_a_rule_broken_behind_what_was_taken_out_is_told_at_its_place() -> None:
