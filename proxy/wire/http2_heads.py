@@ -5,15 +5,12 @@ These mean the same as long as the dynamic table is the same, so what was read i
 the table changes. The memory is the connection's own: no credential in it outlives it.
 """
 
-from hpack import Decoder
-from hpack.exceptions import HPACKError, OversizedHeaderListError
-from hpack.table import HeaderTable
-
 from proxy.errors import BadRequestError
 from proxy.message.head import HeadLimits, RequestHead
 from proxy.wire.http2_events import Http2Error
 from proxy.wire.http2_frames import ErrorCode
-from proxy.wire.http2_request import Field, read_fields
+from proxy.wire.http2_hpack import Field, SectionDecoder, SectionError, SectionTooLargeError
+from proxy.wire.http2_request import read_fields
 
 _MEMO_ENTRIES = 16
 _MEMO_BYTES = 2048  # a longer section is not remembered
@@ -21,27 +18,14 @@ _MEMO_BLOCK = 4096  # nor is one whose fields are longer than this: indexes unfo
 _READ_ANYWAY = 4  # times the limit that is still decoded, so that it can be answered
 
 
-class _Table(HeaderTable):
-    """A table that counts its changes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.changes = 0
-
-    def add(self, name: bytes, value: bytes) -> None:
-        self.changes += 1
-        super().add(name, value)
-
-
 class HeadReader:
     """See the module's docstring."""
 
-    __slots__ = ("_changes", "_decoder", "_limits", "_memo", "_seen", "_table")
+    __slots__ = ("_changes", "_decoder", "_limits", "_memo", "_seen")
 
     def __init__(self, limits: HeadLimits) -> None:
         self._limits = limits
-        self._decoder = Decoder(max_header_list_size=_READ_ANYWAY * limits.size)
-        self._decoder.header_table = self._table = _Table()
+        self._decoder = SectionDecoder(_READ_ANYWAY * limits.size)
         self._memo: dict[tuple[bytes, bool], RequestHead] = {}
         self._seen: set[int] = set()
         self._changes = 0
@@ -90,16 +74,15 @@ class HeadReader:
         Raises:
             Http2Error: It cannot be decoded.
         """
-        if section[:1] and section[0] & 0xE0 == 0x20:  # a new size of the table (RFC 7541, 6.3)
-            self._table.changes += 1
+        decoder = self._decoder
         try:
-            fields: list[Field] = list(self._decoder.decode(section, raw=True))
-        except OversizedHeaderListError:
+            fields = decoder.decode(section)
+        except SectionTooLargeError:
             raise Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "head far too large") from None
-        except HPACKError:  # its text may repeat what is secret
-            raise Http2Error(ErrorCode.COMPRESSION_ERROR, "malformed field section") from None
-        if self._table.changes != self._changes:
-            self._changes = self._table.changes
+        except SectionError as error:
+            raise Http2Error(ErrorCode.COMPRESSION_ERROR, f"malformed section: {error}") from None
+        if decoder.changes != self._changes:
+            self._changes = decoder.changes
             self.forget()
         return fields
 

@@ -14,9 +14,8 @@ from proxy.message.head import RequestHead
 from proxy.message.hop_by_hop import forwardable_trailers
 from proxy.wire.http1_fallback import read_request
 from proxy.wire.http1_grammar import match_request
+from proxy.wire.http2_hpack import Field
 from proxy.wire.websocket_bridge import upgrading
-
-Field = tuple[bytes, bytes]
 
 _name = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+").fullmatch  # in small letters (RFC 9113, 8.2.1)
 _value = re.compile(rb"(?:[!-~\x80-\xff](?:[\t\x20-~\x80-\xff]*[!-~\x80-\xff])?)?").fullmatch

@@ -33,7 +33,7 @@ from proxy.wire.http2_sending import Http2Sending
 from proxy.wire.http2_settings import MOST_STREAMS, own_settings
 from proxy.wire.http2_streams import Stream
 
-_READ_ANYWAY = 2  # times the limit that a field section is still read, so that it can be answered
+_READ_ANYWAY = 4  # times the limit that a field section is still read, so that it can be answered
 
 
 class Http2Server(Http2Sending):

@@ -4,7 +4,8 @@ import pytest
 
 from proxy.errors import BadRequestError
 from proxy.message.head import RequestHead
-from proxy.wire.http2_request import Field, MalformedError, read_fields, read_trailers
+from proxy.wire.http2_hpack import Field
+from proxy.wire.http2_request import MalformedError, read_fields, read_trailers
 
 GET = [
     (b":method", b"GET"),
