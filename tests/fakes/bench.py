@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from proxy.clock import monotonic
 from proxy.net.channel import Channel
 from proxy.net.listen import ListenSocket
 from proxy.net.pool import LivePool
@@ -32,7 +31,7 @@ from proxy.routing.table import RouteTable
 from proxy.state.counters import Counters
 from proxy.state.shared import SharedState
 from proxy.upstream.plan import PoolPlan, ServerPlan
-from tests.fakes.wires import PATIENCE, Wire
+from tests.fakes.wires import Wire, until
 
 _TO_APP = ProxyPlan("app")
 _LIMITS = Limits()
@@ -129,14 +128,11 @@ class Bench:
 
     async def until(self, look: Callable[[], object]) -> None:
         """Wait for something that is bound to come."""
-        end = monotonic() + PATIENCE
-        while not look():
-            assert monotonic() < end, "never came"
-            await asyncio.sleep(0.002)
+        await until(look)
 
     async def entries(self, count: int) -> list[dict[str, Any]]:
         """Wait for so many lines of the access log, and no more than these."""
-        await self.until(lambda: len(self.logs.lines) >= count)
+        await until(lambda: len(self.logs.lines) >= count)
         assert len(self.logs.lines) == count, self.logs.lines
         return [json.loads(line) for line in self.logs.lines]
 
@@ -146,7 +142,7 @@ class Bench:
 
     async def channel(self) -> Channel:
         """Wait for the only client's channel."""
-        await self.until(lambda: self.server._door.channels)
+        await until(lambda: self.server._door.channels)
         (channel,) = self.server._door.channels
         return channel
 
@@ -160,8 +156,8 @@ class Bench:
 
     async def at_rest(self) -> None:
         """Wait until nobody is served, and see that nothing is left over."""
-        await self.until(lambda: not self.server._door.channels)
-        await self.until(lambda: not any(peer.active for peer in self.pool.group))
+        await until(lambda: not self.server._door.channels)
+        await until(lambda: not any(peer.active for peer in self.pool.group))
         assert not self.pool._waiting
         assert not self.server._door.sessions
         assert not self.server._budget.files

@@ -1,6 +1,5 @@
 """What stands at both ends of a file that is served: a client's stream, and the worker."""
 
-import asyncio
 from collections.abc import Callable
 
 from proxy.clock import monotonic
@@ -10,8 +9,6 @@ from proxy.exchange.exchange import Client, Exchange
 from proxy.message.head import RequestHead, ResponseHead
 from proxy.message.target import normalise_path
 from proxy.net.file_desk import FileDesk
-
-PATIENCE = 10.0
 
 
 class Sink:
@@ -115,11 +112,3 @@ def exchange_of(target: str = "/", *lines: str, method: str = "GET") -> tuple[Ex
     head.block = "".join(f"{line}\r\n" for line in lines).encode("latin-1")
     sink = Sink()
     return Exchange(sink, Client("192.0.2.1", 50000, 443, "https"), head, monotonic()), sink
-
-
-async def until(look: Callable[[], object]) -> None:
-    """Wait for something that is bound to come."""
-    end = monotonic() + PATIENCE
-    while not look():
-        assert monotonic() < end, "never came"
-        await asyncio.sleep(0.001)

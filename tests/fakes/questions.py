@@ -2,11 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from proxy.clock import monotonic
 from proxy.errors import ProxyError
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.verdict import Subrequest
@@ -20,7 +19,7 @@ from proxy.upstream.group import PeerGroup
 from proxy.upstream.plan import PoolPlan
 from tests.fakes.bench import pool_plan
 from tests.fakes.exchanges import looked_at
-from tests.fakes.wires import PATIENCE, Upstream
+from tests.fakes.wires import Upstream, until
 
 LIMIT = 1000
 """Bytes of an answer that are taken."""
@@ -79,13 +78,6 @@ class Desk:
         await asyncio.sleep(0.01)
         assert not any(peer.active for peer in self.pool.group)
         assert not self.pool.queued
-
-
-async def until(look: Callable[[], object]) -> None:
-    end = monotonic() + PATIENCE
-    while not look():
-        assert monotonic() < end, "never came"
-        await asyncio.sleep(0.002)
 
 
 @asynccontextmanager

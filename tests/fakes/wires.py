@@ -12,9 +12,20 @@ from typing import Any, ParamSpec
 
 import uvloop
 
+from proxy.clock import monotonic
+
 P = ParamSpec("P")
 PATIENCE = 20.0
 """Seconds for what takes none; only a failing test waits for them."""
+
+
+async def until(look: Callable[[], object]) -> None:
+    """Wait for something that is bound to come."""
+    end = monotonic() + PATIENCE
+    while not look():
+        assert monotonic() < end, "never came"
+        await asyncio.sleep(0.001)
+
 
 Test = Callable[P, Coroutine[Any, Any, None]]
 

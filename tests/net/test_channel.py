@@ -2,14 +2,12 @@ import asyncio
 import math
 import os
 import socket
-from collections.abc import Callable
 
 import pytest
 
-from proxy.clock import monotonic
 from proxy.net.channel import HIGH_WATER, Channel
 from tests.fakes.transports import Listener, MemoryTransport, feed
-from tests.fakes.wires import PATIENCE, on_uvloop
+from tests.fakes.wires import on_uvloop, until
 
 
 def connected() -> tuple[Channel, MemoryTransport, Listener]:
@@ -227,13 +225,6 @@ async def loopback() -> tuple[Channel, Listener, socket.socket]:
         peer, _ = listening.accept()
     peer.settimeout(0)
     return channel, session, peer
-
-
-async def until(look: Callable[[], object]) -> None:
-    end = monotonic() + PATIENCE
-    while not look():
-        assert monotonic() < end, "never came"
-        await asyncio.sleep(0)
 
 
 @on_uvloop

@@ -17,7 +17,8 @@ from proxy.net.file_answers import FileAnswers, Pending, conclude
 from proxy.policy.cache_headers import cache_age, cache_word
 from proxy.policy.compression import compression
 from proxy.policy.part import Encode, Shape
-from tests.fakes.file_ends import Sink, Worker, exchange_of, until
+from tests.fakes.file_ends import Sink, Worker, exchange_of
+from tests.fakes.wires import until
 
 OLD = 1_700_000_000
 STYLE = b"a { color: red }\n" * 200

@@ -15,7 +15,8 @@ from proxy.net.file_desk import FileDesk
 from proxy.net.file_handler import FileHandler
 from proxy.routing.route import Route
 from proxy.routing.table import RouteTable
-from tests.fakes.file_ends import Sink, Worker, exchange_of, until
+from tests.fakes.file_ends import Sink, Worker, exchange_of
+from tests.fakes.wires import until
 
 OLD = 1_700_000_000
 

@@ -12,7 +12,8 @@ from proxy.files.representation import Piece
 from proxy.message.head import ResponseHead
 from proxy.message.ranges import ByteRange
 from proxy.net.file_stream import FileStream
-from tests.fakes.file_ends import Worker, exchange_of, until
+from tests.fakes.file_ends import Worker, exchange_of
+from tests.fakes.wires import until
 
 SIZE = 1_000_000
 CONTENT = random.Random(1).randbytes(SIZE)

@@ -5,8 +5,8 @@ import pytest
 
 from proxy.clock import monotonic
 from tests.fakes.bench import pool_plan
-from tests.fakes.questions import LIMIT, asking_for, desk, question, until
-from tests.fakes.wires import Script, Wire, answer, on_uvloop, says, upstream
+from tests.fakes.questions import LIMIT, asking_for, desk, question
+from tests.fakes.wires import Script, Wire, answer, on_uvloop, says, until, upstream
 
 
 def heads(kept: list[bytes], *answers: bytes) -> Script:
@@ -259,10 +259,9 @@ async def test_dripping_bytes_gain_no_time(monkeypatch: pytest.MonkeyPatch) -> N
     async def drips(wire: Wire) -> None:
         await wire.head()
         wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n")
-        for _ in range(20):
+        while not wire.writer.is_closing():
             wire.send(b"x")
             await asyncio.sleep(0.005)
-        await wire.gone()
 
     async with upstream(drips) as auth, desk(auth) as one:
         one.ask(timeout=5.0)
@@ -274,6 +273,7 @@ async def test_dripping_bytes_gain_no_time(monkeypatch: pytest.MonkeyPatch) -> N
         await asyncio.sleep(0.03)
         passed = 4.0
         await asyncio.sleep(0.03)
+        assert not one.told
         one.sweep(begun + 4.9)
         assert not one.errors
         one.sweep(begun + 5.1)

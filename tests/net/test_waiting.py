@@ -15,7 +15,7 @@ from proxy.policy.part import Gate
 from tests.fakes.bench import get, post
 from tests.fakes.exchanges import looked_at
 from tests.fakes.serving import Line, head_of
-from tests.fakes.wires import on_uvloop
+from tests.fakes.wires import on_uvloop, until
 
 TEAPOT = Answer(head_of(418, 0))
 
@@ -51,10 +51,9 @@ class Held:
         return self._gate(exchange)
 
 
-async def until(look: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not look():  # noqa: ASYNC110 - the test's own patience
-            await asyncio.sleep(0.001)
+def reads(line: Line) -> bool:
+    """Whether the client is read from, and so noticed when it leaves."""
+    return not line.channel.reading_paused
 
 
 async def answered(line: Line) -> None:
@@ -84,7 +83,7 @@ async def test_the_body_that_came_meanwhile_reaches_the_handler_whole() -> None:
     held = Held()
     line = Line(gates=(held, delays()))
     line.send(post(b"hello world"))
-    assert not line.channel.reading_paused, "a client that leaves is to be noticed"
+    assert reads(line), "a client that leaves is to be noticed"
     held.event.set()
     await until(lambda: line.exchanges)
     assert line.takers[0].body == b"hello world"
@@ -97,12 +96,12 @@ async def test_of_a_large_body_no_more_is_read_meanwhile() -> None:
     line = Line(gates=(held, delays()))
     whole = post(b"x" * 300_000)
     line.send(whole[:60_000])
-    assert not line.channel.reading_paused
+    assert reads(line)
     line.send(whole[60_000:200_000])
-    assert line.channel.reading_paused
+    assert not reads(line)
     held.event.set()
     await until(lambda: line.exchanges)
-    assert not line.channel.reading_paused
+    assert reads(line)
     line.send(whole[200_000:])
     assert line.takers[0].body == b"x" * 300_000
     assert line.takers[0].trailers == b""
