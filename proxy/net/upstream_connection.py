@@ -53,6 +53,7 @@ class UpstreamConnection:
         "_machine",
         "_owner",
         "_plan",
+        "_raw",
         "_sent",
         "_taker",
         "expires",
@@ -73,6 +74,7 @@ class UpstreamConnection:
         self._chunked = False
         self._sent = True  # nothing is owed on a fresh connection
         self._active = False
+        self._raw = False  # upgraded: what comes is no answer's
         self.peer = peer
         self.used = 0
         self.idle_since = 0.0
@@ -114,6 +116,7 @@ class UpstreamConnection:
         hours would else keep all requests from an upstream.
         """
         self._taker = taker
+        self._raw = True
         self._active = False
         self._owner.given_up(self)
 
@@ -205,6 +208,12 @@ class UpstreamConnection:
         taker = self._taker
         if taker is None:  # bytes that nobody asked for: the connection cannot be trusted
             self._channel.abort()
+            return
+        if self._raw:
+            self._channel.deadline = monotonic() + self._idle
+            taker.answer_body(data)
+            if self._taker is not None:
+                taker.answer_turn()
             return
         machine = self._machine
         try:
