@@ -36,7 +36,7 @@ def test_the_order_in_the_file_never_matters(order: tuple[str, ...]) -> None:
     assert found(bare, "/u/x").label == "~^/u/"
 
 
-@pytest.mark.parametrize("path", ["/admin/x", "/admin/\n", "/admin/\n/x", "/admin/x\ny\n"])
+@pytest.mark.parametrize("path", ["/admin/x", "/admin/%0a", "/admin/%0a/x", "/admin/x%0ay%0A"])
 def test_a_line_feed_is_no_way_around_a_regular_expression(path: str) -> None:
     where = site_of("{path_regex: '^/admin/.*$', respond: 403}, {path_regex: '^/', proxy: app}")
     assert found(where, path).label == "~^/admin/.*$"
