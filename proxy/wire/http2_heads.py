@@ -21,13 +21,14 @@ _READ_ANYWAY = 4  # times the limit that is still decoded, so that it can be ans
 class HeadReader:
     """See the module's docstring."""
 
-    __slots__ = ("_changes", "_decoder", "_limits", "_memo", "_seen")
+    __slots__ = ("_changes", "_decoder", "_known", "_limits", "_memo", "_seen")
 
     def __init__(self, limits: HeadLimits) -> None:
         self._limits = limits
         self._decoder = SectionDecoder(_READ_ANYWAY * limits.size)
         self._memo: dict[tuple[bytes, bool], RequestHead] = {}
         self._seen: set[int] = set()
+        self._known: dict[Field, bytes] = {}  # what its fields are in HTTP/1.1
         self._changes = 0
 
     def request(self, section: bytes, *, ended: bool) -> RequestHead:
@@ -45,7 +46,7 @@ class HeadReader:
         before = self._changes
         fields = self.fields(section)
         self._check(fields)
-        head = read_fields(fields, ended=ended)
+        head = read_fields(fields, ended=ended, known=self._known)
         lasts = self._changes == before
         if lasts and len(section) <= _MEMO_BYTES and len(head.block) <= _MEMO_BLOCK:
             self._remember(key, head)
@@ -65,6 +66,10 @@ class HeadReader:
 
     def forget(self) -> None:
         """Let go of what is remembered."""
+        self._forget_sections()
+        self._known.clear()
+
+    def _forget_sections(self) -> None:
         self._memo.clear()
         self._seen.clear()
 
@@ -83,7 +88,7 @@ class HeadReader:
             raise Http2Error(ErrorCode.COMPRESSION_ERROR, f"malformed section: {error}") from None
         if decoder.changes != self._changes:
             self._changes = decoder.changes
-            self.forget()
+            self._forget_sections()
         return fields
 
     def _check(self, fields: list[Field]) -> None:

@@ -27,6 +27,8 @@ _PSEUDO = frozenset((b":method", b":scheme", b":authority", b":path", b":protoco
 _OF_ONE_CONNECTION = frozenset(
     (b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade")
 )
+_KNOWN_LINE = 512  # bytes of a line that is remembered
+_MOST_KNOWN = 64
 _REQUIRED = (b":method", b":scheme", b":path")
 
 
@@ -34,52 +36,75 @@ class MalformedError(Exception):
     """A message that RFC 9113, 8.1.1 calls malformed: its stream ends with PROTOCOL_ERROR."""
 
 
-def read_fields(fields: Iterable[Field], *, ended: bool) -> RequestHead:
+class _Gathered:
+    """What a request's fields come to, one after the other."""
+
+    __slots__ = ("cookies", "host", "late", "length", "lines", "pseudo")
+
+    def __init__(self) -> None:
+        self.pseudo: dict[bytes, bytes] = {}
+        self.lines: list[bytes] = []
+        self.cookies: list[bytes] = []
+        self.host: bytes | None = None
+        self.length: int | None = None
+        self.late = False  # for pseudo-header fields
+
+    def take(self, field: Field, known: dict[Field, bytes]) -> None:
+        """Take a field that is not among the known ones."""
+        name, value = field
+        if name[:1] == b":":
+            if self.late or name in self.pseudo or name not in _PSEUDO or _value(value) is None:
+                raise MalformedError("a pseudo-header field out of place")  # RFC 9113, 8.3
+            self.pseudo[name] = value
+            return
+        self.late = True
+        if _name(name) is None or _value(value) is None:
+            raise MalformedError("a field that no message may have")
+        if name == b"cookie":  # may come in crumbs (RFC 9113, 8.2.3)
+            if value:
+                self.cookies.append(value)
+        elif name == b"host":
+            if self.host is not None:
+                raise MalformedError("more than one Host")
+            self.host = value
+        elif name in _OF_ONE_CONNECTION or (name == b"te" and value.lower() != b"trailers"):
+            raise MalformedError("a field of one connection")  # RFC 9113, 8.2.2
+        else:
+            line = b"%b: %b\r\n" % field
+            self.lines.append(line)
+            if name == b"content-length":
+                self.length = _content_length(self.length, value)
+            elif len(line) <= _KNOWN_LINE and len(known) < _MOST_KNOWN:
+                known[field] = line
+
+
+def read_fields(
+    fields: Iterable[Field], *, ended: bool, known: dict[Field, bytes] | None = None
+) -> RequestHead:
     """Return the head of a request.
 
     Args:
         fields: As decoded, in their order.
         ended: True when no body follows.
+        known: Lines made of fields that passed; more are put in.
 
     Raises:
         MalformedError: The request is none.
         BadRequestError: It is one, and must not be forwarded; see `http1_grammar`.
     """
-    pseudo: dict[bytes, bytes] = {}
-    lines: list[bytes] = []
-    cookies: list[bytes] = []
-    host: bytes | None = None
-    length: int | None = None
-    late = False
-    for name, value in fields:
-        if name[:1] == b":":
-            _take_pseudo(pseudo, name, value, late=late)
-            continue
-        late = True
-        if _name(name) is None or _value(value) is None:
-            raise MalformedError("a field that no message may have")
-        if name == b"cookie":  # may come in crumbs (RFC 9113, 8.2.3)
-            if value:
-                cookies.append(value)
-        elif name == b"host":
-            if host is not None:
-                raise MalformedError("more than one Host")
-            host = value
-        elif name in _OF_ONE_CONNECTION or (name == b"te" and value.lower() != b"trailers"):
-            raise MalformedError("a field of one connection")  # RFC 9113, 8.2.2
+    known = {} if known is None else known
+    gathered = _Gathered()
+    lines = gathered.lines
+    for field in fields:
+        line = known.get(field)
+        if line is None:
+            gathered.take(field, known)
         else:
-            if name == b"content-length":
-                length = _content_length(length, value)
-            lines.append(b"%b: %b\r\n" % (name, value))
-    if cookies:
-        lines.append(b"cookie: %b\r\n" % b"; ".join(cookies))
-    return _head(pseudo, host, b"".join(lines), length, ended=ended)
-
-
-def _take_pseudo(pseudo: dict[bytes, bytes], name: bytes, value: bytes, *, late: bool) -> None:
-    if late or name in pseudo or name not in _PSEUDO or _value(value) is None:
-        raise MalformedError("a pseudo-header field out of place")  # RFC 9113, 8.3
-    pseudo[name] = value
+            lines.append(line)
+            gathered.late = True
+    if gathered.cookies:
+        lines.append(b"cookie: %b\r\n" % b"; ".join(gathered.cookies))
+    return _head(gathered.pseudo, gathered.host, b"".join(lines), gathered.length, ended=ended)
 
 
 def _content_length(known: int | None, value: bytes) -> int:

@@ -8,7 +8,7 @@ from proxy.errors import BadRequestError
 from proxy.message.head import HeadLimits
 from proxy.wire.http2_events import Http2Error
 from proxy.wire.http2_heads import _MEMO_ENTRIES, HeadReader
-from proxy.wire.http2_request import read_fields
+from proxy.wire.http2_request import MalformedError, read_fields
 from tests.fakes.http2_peer import GET, asking
 
 PLAIN = bytes((0x82, 0x87, 0x84)) + b"\x01\x09localhost"
@@ -68,6 +68,19 @@ def test_the_memory_is_bounded() -> None:
     reader.forget()
     assert not reader._memo
     assert not reader._seen
+
+
+def test_lines_of_fields_are_remembered_until_it_idles() -> None:
+    reader = HeadReader(HeadLimits())
+    for number in range(200):
+        section = PLAIN + b"\x00\x01x\x03%03d" % number + b"\x00\x06accept\x03*/*"
+        assert block(reader, section) == b"x: %03d\r\naccept: */*\r\n" % number
+        assert (b"accept", b"*/*") in reader._known
+    assert len(reader._known) <= 64
+    with pytest.raises(MalformedError):  # a known field is a field that comes before a pseudo one
+        block(reader, b"\x00\x06accept\x03*/*" + PLAIN)
+    reader.forget()
+    assert not reader._known
 
 
 def test_what_is_long_is_not_remembered() -> None:
