@@ -31,9 +31,10 @@ class Descent:
     Attributes:
         name: Of what the last step led to in its folder; b"" where it led to a folder.
         found: What is known of it.
+        links: How many links were read on the way.
     """
 
-    __slots__ = ("_fds", "_follow", "_links", "_root", "found", "name")
+    __slots__ = ("_fds", "_follow", "_root", "found", "links", "name")
 
     def __init__(self, root: str, *, follow: bool) -> None:
         """Begin at a folder, or at a file, which is then all that can be found.
@@ -47,7 +48,7 @@ class Descent:
         """
         self._root = root
         self._follow = follow
-        self._links = 0
+        self.links = 0
         self._fds: list[int] = []
         self.name = b""
         self.found = Path(root).stat()
@@ -102,8 +103,8 @@ class Descent:
             self._fds.append(folder)
             self.found = found
         elif stat.S_ISLNK(found.st_mode):
-            self._links += 1
-            if self._links > _MOST_LINKS:
+            self.links += 1
+            if self.links > _MOST_LINKS:
                 raise LeadsOutError
             todo.extendleft(reversed(self._read_link(name)))
         elif todo:

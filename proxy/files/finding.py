@@ -175,9 +175,12 @@ def _go_to_index(descent: Descent, index: tuple[str, ...]) -> bytes:
     """Go to the first index file there is, and return its name; b"" where there is none."""
     for each in index:
         name = each.encode("utf-8", "surrogateescape")
+        links = descent.links
         try:
             descent.go([name])
         except FileNotFoundError:
+            if descent.links > links:  # it led elsewhere before it led nowhere
+                break
             continue
         return b"" if descent.in_folder else name
     return b""

@@ -91,6 +91,13 @@ def test_index_files_are_tried_in_order(root: Path) -> None:
     assert look(root, "sub/", index=("folder",)).kind is NOTHING
 
 
+def test_an_index_file_that_is_a_link_to_nowhere_leads_to_no_other_folder(root: Path) -> None:
+    (root / "home.htm").symlink_to("sub/gone")
+    assert look(root, "", index=("home.htm", "index.html")).kind is NOTHING
+    (root / "home.htm").unlink()
+    assert body(root, "", index=("home.htm", "index.html")) == b"first page"
+
+
 @pytest.mark.parametrize(
     "rest",
     [
