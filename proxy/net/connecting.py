@@ -10,7 +10,47 @@ from proxy.net.tls_contexts import client_context, explain
 from proxy.upstream.peer import Address, Peer
 from proxy.upstream.plan import PoolPlan
 
+_MOST_FIRST_WORDS = 64 * 1024
 _OUR_OWN = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
+
+
+class FirstWords:
+    """Keeps what a server says before it is listened to: in HTTP/2 it may speak first.
+
+    Implements `channel.Session`.
+
+    Attributes:
+        data: What it said.
+    """
+
+    __slots__ = ("_channel", "data")
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self.data = b""
+
+    def data_received(self, data: bytes) -> None:
+        """Keep it, for the moment that it takes."""
+        self.data += data
+        if len(self.data) > _MOST_FIRST_WORDS:
+            self._channel.abort()
+
+    def eof_received(self) -> None:
+        """It left at once."""
+        self._channel.close()
+
+    def pause_writing(self) -> None:
+        """Nothing is written yet."""
+
+    def resume_writing(self) -> None:
+        """Nothing was."""
+
+    def channel_lost(self, error: Exception | None) -> None:
+        """Whoever connects sees it."""
+
+    def deadline_passed(self, now: float) -> bool:  # noqa: ARG002 - the face's signature
+        """There is none."""
+        return False
 
 
 class Connector:
@@ -36,7 +76,9 @@ class Connector:
             )
 
     async def connect(self, peer: Peer, *, http2: bool = False) -> Channel:
-        """Return an open channel to a peer; it has no session yet, and closes at the first byte.
+        """Return an open channel to a peer; without a session yet, it closes at the first byte.
+
+        Where HTTP/2 is to be spoken its session is `FirstWords`, until another takes its place.
 
         Args:
             peer: Whom to connect to.
@@ -50,6 +92,8 @@ class Connector:
             channel: Channel = await self._connect_tls(peer, context)
         else:
             channel = Channel()
+            if speaks_http2(channel, peer):
+                channel.session = FirstWords(channel)
             await self._open_transport(peer.address, channel)
         if channel.lost:  # before anybody could be told of it
             raise ConnectionResetError(errno.ECONNRESET, "closed as soon as it was open")
@@ -58,7 +102,9 @@ class Connector:
     async def _connect_tls(self, peer: Peer, context: ssl.SSLContext) -> TlsChannel:
         done: asyncio.Future[None] = self._loop.create_future()
 
-        def established(_: TlsChannel) -> None:
+        def established(tls: TlsChannel) -> None:
+            if speaks_http2(tls, peer):
+                tls.session = FirstWords(tls)
             if not done.done():
                 done.set_result(None)
 

@@ -112,7 +112,7 @@ class Http2Upstream:
     def stream(self, *, fresh: bool) -> Http2UpstreamStream:
         """Return a stream for a request; with `fresh` a failure is not put down to its age."""
         self.set_deadline(math.inf)
-        return Http2UpstreamStream(self, reused=self.answered > 0 and not fresh)
+        return Http2UpstreamStream(self, fresh=fresh, reused=self.answered > 0 and not fresh)
 
     def rest(self) -> None:
         """Wait for requests, for as long as an idle connection is kept."""

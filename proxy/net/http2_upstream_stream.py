@@ -60,7 +60,8 @@ class Http2UpstreamStream:
 
     Attributes:
         number: The stream's, once the head is out; 0 before.
-        reused: True when its connection answered a request before.
+        reused: True when its connection answered a request before, or did not look at this one:
+            then its end says nothing of the server.
         writing_paused: True while the upstream reads too slowly.
         answer_began: True when any part of an answer has come.
         in_turn: True while it is among those that the connection sends from.
@@ -71,6 +72,7 @@ class Http2UpstreamStream:
         "_carrier",
         "_deadline",
         "_exchange",
+        "_fresh",
         "_held",
         "_idle",
         "_over",
@@ -90,8 +92,9 @@ class Http2UpstreamStream:
         "writing_paused",
     )
 
-    def __init__(self, carrier: Carrier, *, reused: bool) -> None:
+    def __init__(self, carrier: Carrier, *, fresh: bool, reused: bool) -> None:
         self._carrier = carrier
+        self._fresh = fresh
         self._taker: AnswerTaker | None = None
         self._exchange: Exchange | None = None
         self._plan: ProxyPlan | None = None
@@ -320,6 +323,7 @@ class Http2UpstreamStream:
         if self.gone:
             return
         taker = self._taker
+        self.reused = self.reused or (error.retry and not self._fresh)
         self._finish(answered=False)
         if taker is not None:
             taker.answer_lost(error)

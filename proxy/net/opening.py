@@ -7,7 +7,7 @@ from typing import Protocol
 
 from proxy.errors import UpstreamError
 from proxy.net.channel import Channel
-from proxy.net.connecting import Connector, is_our_own, speaks_http2, told
+from proxy.net.connecting import Connector, FirstWords, is_our_own, speaks_http2, told
 from proxy.net.http2_upstream import Http2Upstream, SharedOwner
 from proxy.net.upstream_connection import Owner, UpstreamConnection
 from proxy.state.counters import Counters
@@ -103,8 +103,11 @@ class Opener:
             channel.session = connection
             return connection
         secure = peer.server.scheme == "https"
+        first = channel.session
         shared = Http2Upstream(channel, peer, owner, secure=secure, keep_idle=self._keep_idle)
         try:
+            if isinstance(first, FirstWords) and first.data:
+                shared.data_received(first.data)
             await shared.settled
         finally:
             if not shared.room:

@@ -150,7 +150,7 @@ class LivePool:
             if shared is not None:
                 self._share(shared, waiter, fresh=fresh)
                 return
-            if not self._sharing.join(chosen, waiter):
+            if not self._sharing.join(chosen, waiter, fresh=fresh):
                 return
         elif not fresh and chosen.idle:
             connection = self._reuse(chosen, waiter.exchange, now)
@@ -200,18 +200,18 @@ class LivePool:
             made = await self._opener.open(peer, waiter.connect_timeout, http2=http2)
         except OpeningError as error:
             made = error
-        waiters = sharing.opened(peer) if joined else [waiter]
+        waiters = sharing.opened(peer) if joined else [(waiter, False)]
         if isinstance(made, OpeningError):
-            self._failed(peer, waiters, made)
+            self._failed(peer, [one for one, _ in waiters], made)
             return
         if isinstance(made, Http2Upstream):
             sharing.add(made)
         elif http2:
             sharing.declined(peer)
-        for one in waiters:
+        for one, fresh in waiters:
             if isinstance(made, Http2Upstream) and made.room:
-                self._share(made, one, fresh=True)
-            elif isinstance(made, UpstreamConnection) and one is waiters[0]:
+                self._share(made, one, fresh=fresh)
+            elif isinstance(made, UpstreamConnection) and one is waiters[0][0]:
                 self._give(made, one)
             else:
                 peer.active -= 1

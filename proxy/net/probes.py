@@ -20,8 +20,10 @@ from typing import Any
 
 import h11
 
+from proxy.errors import BadResponseError
 from proxy.message.authority import host_field
 from proxy.net import tasks
+from proxy.net.http2_probe import judge_http2
 from proxy.net.resolver import Resolver
 from proxy.net.tls_contexts import TlsConfigurationError, client_context, explain
 from proxy.state.health import HealthBoard
@@ -102,7 +104,8 @@ class _Rounds:
         tls = None
         if any(server.scheme == "https" for server in pool.servers):
             try:
-                tls = client_context(verify=pool.tls.verify, ca_pem=pool.tls.ca_pem)
+                alpn = ("h2", "http/1.1") if pool.http2 else ("http/1.1",)
+                tls = client_context(verify=pool.tls.verify, ca_pem=pool.tls.ca_pem, alpn=alpn)
             except TlsConfigurationError as error:
                 _log.error("upstream %s: no health checks: %s", pool.name, error)
                 return
@@ -199,7 +202,7 @@ async def ask(target: Target) -> str:
         return f"TLS: {explain(error)}"
     except OSError as error:
         return os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
-    except h11.RemoteProtocolError as error:
+    except (h11.RemoteProtocolError, BadResponseError) as error:
         return f"broken answer: {error}"
 
 
@@ -212,21 +215,45 @@ async def _converse(target: Target) -> str:
     else:
         reader, writer = await asyncio.open_connection(*target.address, **secure)
     try:
+        if _speaks_http2(target, writer):
+            return await judge_http2(
+                reader,
+                writer,
+                _question(target),
+                secure=target.tls is not None,
+                expect=target.health.expect,
+                most=MOST_ANSWER,
+            )
         http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MOST_HEAD)
         request = h11.Request(
             method="GET",
             target=target.health.path,
-            headers=[
-                ("Host", target.health.host or host_of(target.server)),
-                ("User-Agent", "pyproxy health check"),
-                ("Accept", "*/*"),
-                ("Connection", "close"),
-            ],
+            headers=[*_fields(target), ("Connection", "close")],
         )
         writer.write((http.send(request) or b"") + (http.send(h11.EndOfMessage()) or b""))
         return await _judge(reader, http, target.health.expect)
     finally:
         writer.transport.abort()
+
+
+def _fields(target: Target) -> list[tuple[str, str]]:
+    return [
+        ("Host", target.health.host or host_of(target.server)),
+        ("User-Agent", "pyproxy health check"),
+        ("Accept", "*/*"),
+    ]
+
+
+def _question(target: Target) -> bytes:
+    lines = "".join(f"{name}: {value}\r\n" for name, value in _fields(target))
+    return f"GET {target.health.path} HTTP/1.1\r\n{lines}\r\n".encode("ascii")
+
+
+def _speaks_http2(target: Target, writer: asyncio.StreamWriter) -> bool:
+    tls: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
+    if tls is None:
+        return target.server.scheme == "h2c"
+    return tls.selected_alpn_protocol() == "h2"
 
 
 async def _judge(reader: asyncio.StreamReader, http: h11.Connection, expect: int) -> str:

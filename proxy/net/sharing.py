@@ -21,7 +21,7 @@ class Sharing(Generic[W]):
 
     def __init__(self, plan: PoolPlan) -> None:
         self._offered = plan.http2
-        self._opening: dict[Peer, list[W]] = {}
+        self._opening: dict[Peer, list[tuple[W, bool]]] = {}
         self._http1: set[Peer] = set()  # were offered HTTP/2 and did not take it
 
     def offered(self, peer: Peer, exchange: Exchange) -> bool:
@@ -44,17 +44,17 @@ class Sharing(Generic[W]):
                 return connection
         return None
 
-    def join(self, peer: Peer, waiter: W) -> bool:
+    def join(self, peer: Peer, waiter: W, *, fresh: bool) -> bool:
         """Wait for the connection that is being opened; True: `waiter` must open it."""
         waiting = self._opening.get(peer)
         if waiting is None:
-            self._opening[peer] = [waiter]
+            self._opening[peer] = [(waiter, fresh)]
             return True
-        waiting.append(waiter)
+        waiting.append((waiter, fresh))
         return False
 
-    def opened(self, peer: Peer) -> list[W]:
-        """Return who waited for a connection that is open now, or cannot be had."""
+    def opened(self, peer: Peer) -> list[tuple[W, bool]]:
+        """Return who waited, each as in `join`: the connection is open, or cannot be had."""
         return self._opening.pop(peer, [])
 
     def add(self, connection: Http2Upstream) -> None:

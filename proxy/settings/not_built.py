@@ -23,10 +23,6 @@ def _not_acme(value: object) -> bool:
     return value != "acme"
 
 
-def _not_h2c(value: object) -> bool:
-    return not (isinstance(value, str) and value.startswith("h2c://"))
-
-
 @dataclass(frozen=True, slots=True)
 class NotBuilt:
     """One feature that is not there yet.
@@ -56,10 +52,6 @@ NOT_BUILT = (
     NotBuilt("shared_state", "write `memory`", _is_memory),
     NotBuilt("admin", "write `null`", is_off),
     NotBuilt("alerts"),
-    NotBuilt("sites.*.routes.*.proxy", "write http:// or https://", _not_h2c),
-    NotBuilt("upstreams.*.servers", "write http:// or https://", _not_h2c),
-    NotBuilt("upstreams.*.servers.*", "write http:// or https://", _not_h2c),
-    NotBuilt("upstreams.*.servers.*.url", "write http:// or https://", _not_h2c),
 )  # fmt: skip
 
 

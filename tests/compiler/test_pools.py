@@ -95,3 +95,10 @@ def test_an_upstream_whose_authorities_are_missing_is_not_trusted_by_the_systems
     text = "upstreams: {app: {servers: ['https://app'], tls: {ca_file: ca.pem}}}\n" + SITES
     with pytest.raises(KeyError):
         compile_pools(settings(text), {})
+
+
+def test_http2() -> None:
+    text = ("upstreams: {app: {servers: ['https://app', 'h2c://grpc:50051'], http2: on}}\n") + SITES
+    plan = compile_pools(settings(text), {})["app"]
+    assert plan.http2
+    assert plan.servers[1] == ServerPlan("h2c://grpc:50051", "h2c", "grpc", 50051)

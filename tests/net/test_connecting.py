@@ -8,12 +8,12 @@ import pytest
 import trustme
 
 from proxy.net.channel import Channel
-from proxy.net.connecting import Connector, is_our_own, told
+from proxy.net.connecting import Connector, FirstWords, is_our_own, told
 from proxy.net.tls_contexts import TlsConfigurationError
 from proxy.upstream.peer import Peer
 from proxy.upstream.plan import PoolPlan, ServerPlan, TlsClientPlan
 from tests.fakes.bench import bench, get, pool_plan, program, server_plan
-from tests.fakes.transports import Listener
+from tests.fakes.transports import Listener, MemoryTransport, feed
 from tests.fakes.wires import Wire, answer, on_uvloop, says, upstream
 
 AUTHORITY = trustme.CA()
@@ -194,3 +194,51 @@ def test_whose_fault_it_is() -> None:
     )
     assert told(ConnectionError("closed during the handshake")) == "closed during the handshake"
     assert told(OSError()) == "OSError"
+
+
+@pytest.mark.parametrize("secured", [False, True])
+@on_uvloop
+async def test_who_speaks_first_in_http2_is_heard(secured: bool) -> None:  # noqa: FBT001
+    async def greets(wire: Wire) -> None:
+        wire.send(b"hello")
+        await wire.rest()
+
+    tls = server_side("127.0.0.1") if secured else None
+    if tls is not None:
+        tls.set_alpn_protocols(["h2"])
+    async with upstream(greets, tls) as app:
+        plan = replace(secure(app.port), http2=True) if secured else pool_plan()
+        if not secured:
+            plan = replace(plan, servers=(server_plan(app.port, "h2c"),))
+        one, peer = connector(plan)
+        channel = await one.connect(peer, http2=True)
+        session = channel.session
+        assert isinstance(session, FirstWords)
+        for _ in range(1000):
+            if session.data:
+                break
+            await asyncio.sleep(0.002)
+        assert session.data == b"hello"
+        channel.abort()
+
+
+def test_first_words_have_an_end() -> None:
+    channel = Channel()
+    channel.connection_made(MemoryTransport())
+    channel.session = words = FirstWords(channel)
+    feed(channel, b"x" * 64 * 1024)
+    assert not channel.closing
+    words.pause_writing()
+    words.resume_writing()
+    assert not words.deadline_passed(0.0)
+    feed(channel, b"x")
+    assert channel.closing
+
+
+def test_who_leaves_before_it_is_listened_to() -> None:
+    channel = Channel()
+    channel.connection_made(MemoryTransport())
+    channel.session = FirstWords(channel)
+    assert channel.eof_received()
+    channel.connection_lost(None)
+    assert channel.lost

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from proxy.net.http2_upstream_stream import Http2UpstreamStream
 from proxy.net.relay import Relay
 from proxy.net.tunnel import Tunnel
 from proxy.net.upstream_connection import UpstreamConnection
@@ -32,6 +33,7 @@ def test_the_faces_have_calls() -> None:
     ("made", "face"),
     [
         (UpstreamConnection, UpstreamStream),
+        (Http2UpstreamStream, UpstreamStream),
         (FakeUpstream, UpstreamStream),
         (Relay, AnswerTaker),
         (Tunnel, AnswerTaker),

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.settings.loading import SITE, only, route, settings
+from tests.settings.loading import SITE, only, settings
 
 
 @pytest.mark.parametrize(
@@ -18,26 +18,10 @@ def test_unbuilt_features_are_refused_by_name(text: str, name: str) -> None:
     assert f"{name}: not built yet in this release; " in line
 
 
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [
-        ("proxy: h2c://grpc:1", "`proxy: h2c://grpc:1`"),
-    ],
-)  # fmt: skip
-def test_unbuilt_features_of_routes(text: str, name: str) -> None:
-    assert f"{name}: not built yet in this release; " in only(route(f"{{path: /, {text}}}"))
-
-
 def test_unbuilt_features_of_sites() -> None:
     line = only(SITE.replace("    routes:", "    tls: acme\n    routes:"))
     assert "not built yet in this release" in line
     assert line.startswith("3:")
-
-
-@pytest.mark.parametrize("servers", ["[h2c://a:1]", "h2c://a:1", "[{url: h2c://a:1}]"])
-def test_unbuilt_servers(servers: str) -> None:
-    text = f"upstreams: {{app: {{servers: {servers}}}}}\n{SITE}"
-    assert "h2c://a:1`: not built yet" in only(text)
 
 
 @pytest.mark.parametrize(

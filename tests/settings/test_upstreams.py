@@ -101,3 +101,15 @@ def test_mistakes(text: str, part: str) -> None:
 def test_names() -> None:
     bad = f"upstreams:\n  'a b': {{servers: http://a:1}}\n  9to5: {{servers: http://a:1}}\n{SITE}"
     assert lines(bad) == ["2:3: upstreams.a b: a name is made of letters, digits, _ - and ."]
+
+
+def test_http2() -> None:
+    assert upstream("{servers: [h2c://grpc:50051]}").servers[0].url.scheme == "h2c"
+    assert not upstream("{servers: [https://a]}").http2
+    assert upstream("{servers: [https://a, http://b:1], http2: on}").http2
+
+
+@pytest.mark.parametrize("server", ["http://a:1", "h2c://a:1", "unix:/a.sock"])
+def test_http2_is_offered_over_tls_alone(server: str) -> None:
+    line = only(f"upstreams: {{app: {{servers: ['{server}'], http2: on}}}}\n{SITE}")
+    assert "`http2` speaks of https:// servers" in line
