@@ -5,8 +5,6 @@ that differs from the one before costs it 20 to 40 us. This is its reading half 
 test holds it to the library. The static table and the Huffman code are the library's.
 """
 
-from collections import deque
-
 from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
 from hpack.table import HeaderTable
 
@@ -47,7 +45,7 @@ class SectionDecoder:
             most: Bytes that a section may unfold to, with 32 more for each field.
         """
         self._most = most
-        self._entries: deque[Field] = deque()
+        self._entries: list[Field] = []  # the newest last
         self._size = 0
         self._table_size = TABLE_SIZE
         self.changes = 0
@@ -94,14 +92,14 @@ class SectionDecoder:
             index -= _DYNAMIC
             if index >= len(self._entries):
                 raise SectionError("an index beyond the table")
-            return self._entries[index]
+            return self._entries[-1 - index]
         if not index:
             raise SectionError("index 0")
         return _STATIC[index]
 
     def _add(self, field: Field) -> None:
         self.changes += 1
-        self._entries.appendleft(field)
+        self._entries.append(field)
         self._size += len(field[0]) + len(field[1]) + _ENTRY
         self._shrink()
 
@@ -115,7 +113,7 @@ class SectionDecoder:
     def _shrink(self) -> None:
         """Let go of the oldest; of all, if the newest alone is too large (RFC 7541, 4.4)."""
         while self._size > self._table_size:
-            name, value = self._entries.pop()
+            name, value = self._entries.pop(0)
             self._size -= len(name) + len(value) + _ENTRY
 
 

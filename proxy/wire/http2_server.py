@@ -78,6 +78,7 @@ class Http2Server(Http2Sending):
         if self._grown:
             self._grown = False
             events.append(WindowGrew())
+        self._events = []  # heads and bodies are not to be kept until the next read
         return events
 
     def _spend(self, allowance: Allowance, on: str, tokens: float = 1.0) -> None:

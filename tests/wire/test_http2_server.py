@@ -111,6 +111,14 @@ def test_settings_come_first() -> None:
             Http2Server(HeadLimits(), 0.0).receive(frames.PREFACE + first, 0.0)
 
 
+def test_nothing_is_kept_of_what_was_told() -> None:
+    talk = Talk()
+    talk.said(talk.peer.request(1, asking("/", "POST"), end=False), talk.peer.data(1, bytes(9000)))
+    assert not talk.machine._events
+    assert not talk.machine._arriving
+    assert not talk.machine._frames._buffer
+
+
 # Requests and bodies.
 
 
