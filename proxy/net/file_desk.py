@@ -9,18 +9,15 @@ import resource
 import sys
 from collections import deque
 from collections.abc import Callable, Hashable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from proxy.clock import monotonic
 from proxy.errors import Fault, ProxyError
 from proxy.files.cache import FileCache
 from proxy.message.networks import client_key
+from proxy.net.workshop import FOR_DISKS, Workshop
 
 T = TypeVar("T")
-
-_THREADS = 8
-"""They wait for disks more than they compute; that many slow reads at a time hold up the others."""
 
 _SLICE = 0.003
 """Seconds of the loop that all streams together take before everything else has its turn. A piece
@@ -52,9 +49,9 @@ class FileDesk:
         "_files_of",
         "_most_files",
         "_running",
-        "_threads",
         "_turning",
         "_turns",
+        "_workshop",
         "cache",
         "files",
     )
@@ -66,7 +63,7 @@ class FileDesk:
         self._files_of: dict[bytes, int] = {}
         self._most_files = _half_of_all() if most_files is None else most_files
         self._running: dict[Hashable, asyncio.Future[Any]] = {}
-        self._threads: ThreadPoolExecutor | None = None
+        self._workshop = Workshop(FOR_DISKS, "files")
         self._turns: deque[Callable[[], None]] = deque()
         self._turning = False
 
@@ -79,14 +76,13 @@ class FileDesk:
         client = client_key(address)
         own = self._files_of.get(client, 0)
         if self.files >= self._most_files or own >= max(_LEAST_SHARE, self._most_files // 8):
-            error = ProxyError(
+            raise ProxyError(
                 503,
                 Fault.CLIENT,
                 f"as many open files as there may be: {own} for {address}, {self.files} in all",
                 public="Please try again in a moment.",
+                fields=b"Retry-After: 2\r\n",
             )
-            error.fields = b"Retry-After: 2\r\n"
-            raise error
         self.files += 1
         self._files_of[client] = own + 1
 
@@ -121,9 +117,7 @@ class FileDesk:
 
     def begin(self, call: Callable[[], T]) -> "asyncio.Future[T]":
         """Do something that may block; to be called on the loop."""
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(_THREADS, "files")
-        return asyncio.get_running_loop().run_in_executor(self._threads, call)
+        return self._workshop.begin(call)
 
     def once(self, key: Hashable, call: Callable[[], T]) -> "asyncio.Future[T]":
         """Do something that may block, unless just that is being done: then share its result."""
@@ -135,5 +129,4 @@ class FileDesk:
 
     def close(self) -> None:
         """Begin nothing more. What runs already ends by itself."""
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+        self._workshop.close()

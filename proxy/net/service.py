@@ -30,8 +30,9 @@ from proxy.net.hop import LiveHop
 from proxy.net.pool import LivePool
 from proxy.net.shaping import shaping
 from proxy.net.spool import SpoolBudget
-from proxy.net.waiting import Waiting, Workshop, no_handler
+from proxy.net.waiting import Waiting, no_handler
 from proxy.net.websockets import WebSockets
+from proxy.net.workshop import FOR_COMPUTING, Workshop
 from proxy.observe.log_time import LogClock
 from proxy.policy.part import Gate
 from proxy.routing.program import Program
@@ -49,11 +50,7 @@ class LiveProgram:
     __slots__ = ("head_limits", "pools", "program", "trusted")
 
     def __init__(
-        self,
-        program: Program,
-        pools: dict[str, LivePool],
-        service: "Service",
-        budget: SpoolBudget,
+        self, program: Program, pools: dict[str, LivePool], service: "Service", budget: SpoolBudget
     ) -> None:
         self.program = program
         self.pools = pools
@@ -151,7 +148,7 @@ class Service:
         self.draining = False
         self.date_line = b""
         self.timeouts = Timeouts()
-        self.workshop = Workshop()
+        self.workshop = Workshop(FOR_COMPUTING, "work")
         self.files = FileDesk()
         self.websockets = websockets
         self.tick()

@@ -7,7 +7,6 @@ goes on, a client that leaves is noticed, and what is done for it ends.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from proxy.errors import Fault, ProxyError
@@ -17,33 +16,11 @@ from proxy.exchange.verdict import Delay, Subrequest, Verdict, Wait, Work
 from proxy.message.head import ResponseHead
 from proxy.net.pool import LivePool
 from proxy.net.subrequest import LiveSubrequest
+from proxy.net.workshop import Workshop
 from proxy.state.counters import Counters
-
-_THREADS = 2
-"""Work is for the processor: more threads than it has cores would only take it from the loop."""
 
 _KEPT = 64 * 1024
 """Bytes of a body beyond which no more of it is read."""
-
-
-class Workshop:
-    """The threads that a worker's gates have things computed in; made when first needed."""
-
-    __slots__ = ("_threads",)
-
-    def __init__(self) -> None:
-        self._threads: ThreadPoolExecutor | None = None
-
-    def begin(self, call: Callable[[], Any]) -> "asyncio.Future[Any]":
-        """Compute in a thread; to be called on the loop."""
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(_THREADS, "work")
-        return asyncio.get_running_loop().run_in_executor(self._threads, call)
-
-    def close(self) -> None:
-        """Begin nothing more. What runs already ends by itself, and nobody is told."""
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class Desk(Protocol):

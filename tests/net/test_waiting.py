@@ -10,7 +10,7 @@ from proxy.errors import BadRequestError, ProxyError
 from proxy.exchange.answer import Answer
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.verdict import Delay, Verdict, Work
-from proxy.net.waiting import Workshop, no_handler
+from proxy.net.waiting import no_handler
 from proxy.policy.part import Gate
 from tests.fakes.bench import get, post
 from tests.fakes.exchanges import looked_at
@@ -227,16 +227,6 @@ async def test_requests_behind_one_that_waits_come_in_their_order() -> None:
     line.exchanges[0].stream.send_answer(line.exchanges[0], TEAPOT)
     await until(lambda: len(line.exchanges) == 2)
     assert line.exchanges[1].head.target == "/two"
-
-
-@on_uvloop
-async def test_a_closed_workshop_takes_nothing_more() -> None:
-    workshop = Workshop()
-    workshop.close()
-    assert await workshop.begin(lambda: 7) == 7
-    workshop.close()
-    with pytest.raises(RuntimeError):
-        await workshop.begin(lambda: 7)
 
 
 def test_a_route_without_a_handler_says_so() -> None:
