@@ -111,7 +111,7 @@ class Outlet:
         while turns and self._pending < _TURN and not channel.writing_paused:
             sender = turns.popleft()
             sender.in_turn = False
-            if sender.gone or not sender.stream.writing:
+            if sender.gone or not sender.stream.writing or not (sender.queued or sender.over):
                 continue
             room = machine.room(sender.stream)
             if not room and sender.queued:

@@ -140,6 +140,25 @@ async def test_what_waits_goes_with_its_stream() -> None:
     assert line.entries()[0]["bytes_sent"] == 10
 
 
+async def test_who_was_blocked_and_has_sent_it_all_says_nothing() -> None:
+    line = Http2Line(settings={"initial_window_size": 10})
+    exchange = line.ask(1)
+    exchange.stream.send_head(exchange, head_of())
+    exchange.stream.send_body(exchange, bytes(15))
+    exchange.stream.flush()
+    await line.turns()
+
+    def gate(_: Exchange) -> None:  # between the window's growth and the word of it
+        exchange.stream.send_body(exchange, bytes(5))
+        exchange.stream.flush()
+
+    route = next(iter(line.service.live.program.all_sites())).routes.routes[0]
+    route.serve = gate
+    await line.say(frames.window_update(1, 100), line.peer.request(3))
+    sizes = [len(said.payload) for said in line.peer.said if said.kind == frames.DATA]
+    assert sizes == [10, 10]
+
+
 async def test_many_streams_wait_for_less_each() -> None:
     line = Http2Line(settings={"initial_window_size": 0})
     exchanges = [line.ask(number) for number in range(1, 101, 2)]
