@@ -222,7 +222,7 @@ class Http2UpstreamStream:
     def send_frame(self) -> bool:
         """Send one frame of what waits; return whether something was sent and more waits."""
         machine = self._carrier.machine
-        if not self.waits or not self.number:
+        if not self.waits or not machine.carries(self.number):
             return False
         if self._queued:
             room = machine.window(self.number)

@@ -172,6 +172,10 @@ class Http2Client:
         self._answers[number] = Answer(head_request=raw.startswith(b"HEAD "))
         return number
 
+    def carries(self, number: int) -> bool:
+        """Say whether a request is under way: one whose end has come, told or not, is no more."""
+        return number in self._answers
+
     def window(self, number: int) -> int:
         """Return how much of a request's body may be sent now, in one frame."""
         machine = self._machine

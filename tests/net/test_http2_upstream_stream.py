@@ -294,3 +294,26 @@ async def test_a_client_that_is_paused_by_the_channel(line: Line) -> None:
     assert len(line.transport.data) < HIGH_WATER
     line.connection.channel.resume_writing()
     assert story.heard() == ["ready"]
+
+
+@pytest.mark.parametrize("how", ["reset", "answered"])
+async def test_an_end_that_is_still_to_be_told(line: Line, how: str) -> None:
+    """While one stream's end is told, others that ended in the same read send nothing more."""
+    first, second = Story(), Story()
+    one, other = line.ask(first), line.ask(second, "POST", body=True)
+    line.said()
+    first.when["whole"] = lambda: other.end_body(b"X-Sum: 1\r\n")
+    end = (
+        frames.rst_stream(other.number, frames.ErrorCode.NO_ERROR)
+        if how == "reset"
+        else line.answer(other, end=True)
+    )
+    # The fields of the first come first: one encoder makes both.
+    line.hear(line.server.request(one.number, OK) + end)
+    assert first.heard() == [("whole", 200, b"")]
+    assert second.heard() == [("error", 502) if how == "reset" else ("whole", 200, b"")]
+    heard = line.said().streams[other.number]
+    assert (heard.trailers, heard.ended) == ({}, False)
+    assert heard.reset == (None if how == "reset" else frames.ErrorCode.CANCEL)
+    assert line.connection.open
+    assert line.connection.room == 1000
