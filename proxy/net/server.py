@@ -10,9 +10,10 @@ from proxy.clock import monotonic
 from proxy.net.channel import Channel
 from proxy.net.door import ALPN, Door
 from proxy.net.listen import BACKLOG, ListenSocket
+from proxy.net.live_program import LiveProgram
 from proxy.net.pool import LivePool
 from proxy.net.resolver import Resolver
-from proxy.net.service import LiveProgram, Service
+from proxy.net.service import Service
 from proxy.net.spool import SpoolBudget
 from proxy.net.tls_contexts import PreparedTls, TlsFront
 from proxy.net.tunnel import FAREWELL

@@ -7,7 +7,6 @@ The look-ups by host and path are made once for a head and remembered with it.
 import logging
 import secrets
 from collections.abc import Callable
-from functools import partial
 
 from proxy.clock import local_offset, wall_time
 from proxy.errors import BadRequestError, Fault, ProxyError
@@ -21,51 +20,20 @@ from proxy.message.edit import FieldEdit
 from proxy.message.forwarding import believe
 from proxy.message.head import HeadLimits, RequestHead, ResponseHead
 from proxy.message.http_date import http_date
-from proxy.message.networks import NetworkSet
 from proxy.message.status import CLIENT_GONE
-from proxy.net import relay
 from proxy.net.file_desk import FileDesk
-from proxy.net.file_handler import FileHandler
-from proxy.net.hop import LiveHop
-from proxy.net.pool import LivePool
-from proxy.net.shaping import shaping
-from proxy.net.spool import SpoolBudget
+from proxy.net.live_program import LiveProgram
 from proxy.net.waiting import Waiting, no_handler
 from proxy.net.websockets import WebSockets
 from proxy.net.workshop import FOR_COMPUTING, Workshop
 from proxy.observe.log_time import LogClock
 from proxy.policy.part import Gate
-from proxy.routing.program import Program
 from proxy.routing.route import Route, Timeouts
 from proxy.routing.sites import Site
 from proxy.state.counters import Counters
 
 _log = logging.getLogger("pyproxy.serve")
 Formatter = Callable[[Exchange, float, str], str]
-
-
-class LiveProgram:
-    """A Program in a worker: with pools that have sockets, and routes bound to them."""
-
-    __slots__ = ("head_limits", "pools", "program", "trusted")
-
-    def __init__(
-        self, program: Program, pools: dict[str, LivePool], service: "Service", budget: SpoolBudget
-    ) -> None:
-        self.program = program
-        self.pools = pools
-        self.trusted = NetworkSet(program.trusted)
-        limits = program.limits
-        self.head_limits = HeadLimits(limits.header_size, limits.headers, limits.target)
-        for site in program.all_sites():
-            for route in site.routes.routes:
-                if route.proxy is not None:
-                    pool = pools[route.proxy.pool]
-                    hop = LiveHop(pool, route.proxy, service.fail, service.websockets, budget)
-                    hop.shaping = shaping(route.shapes, route.encode)
-                    route.serve = partial(relay.begin, hop)
-                elif route.files is not None:
-                    route.serve = FileHandler(route, route.files, service, site.routes).serve
 
 
 class Found:
@@ -99,6 +67,7 @@ class Service:
         live: The program in force for requests to come.
         draining: True while the worker lets its clients finish.
         date_line: The Date field of this second.
+        kept: Bytes of bodies that wait for gates.
         workshop: Where gates have things computed.
         files: What those who serve files share.
         websockets: Those that are open.
@@ -116,6 +85,7 @@ class Service:
         "date_line",
         "draining",
         "files",
+        "kept",
         "live",
         "timeouts",
         "websockets",
@@ -146,6 +116,7 @@ class Service:
         self._id_prefix = secrets.token_hex(8)
         self._id_count = 0
         self.draining = False
+        self.kept = 0
         self.date_line = b""
         self.timeouts = Timeouts()
         self.workshop = Workshop(FOR_COMPUTING, "work")
@@ -246,6 +217,7 @@ class Service:
                 found.plan = exchange.plan
             waiting.hand_over()
         except Exception as error:  # noqa: BLE001 - one bug must not take the worker's others along
+            waiting.let_go()
             self._trouble(exchange, error)
 
     def answered(self, waiting: Waiting, answer: Answer) -> None:
@@ -253,6 +225,7 @@ class Service:
         exchange = waiting.exchange
         if exchange.consumer is waiting:
             exchange.consumer = None
+            waiting.let_go()
             exchange.stream.send_answer(exchange, answer)
 
     def failed(self, waiting: Waiting, error: Exception) -> None:

@@ -22,11 +22,19 @@ from proxy.state.counters import Counters
 _KEPT = 64 * 1024
 """Bytes of a body beyond which no more of it is read."""
 
+_MOST_KEPT = 64 * 1024 * 1024
+"""Bytes of bodies that a worker keeps in this way at a time."""
+
 
 class Desk(Protocol):
-    """Who is told how a wait ended; see `service.Service`."""
+    """Who is told how a wait ended; see `service.Service`.
+
+    Attributes:
+        kept: Bytes of bodies that all waiting exchanges keep.
+    """
 
     counters: Counters
+    kept: int
     workshop: Workshop
 
     def passed(self, waiting: "Waiting") -> None:
@@ -140,24 +148,36 @@ class Waiting:
         """Give what came of the body to whoever serves the exchange now, and read on."""
         exchange = self.exchange
         consumer = exchange.consumer
+        body, held = self._body, self._held
+        self.let_go()
         if consumer is None or not exchange.head.has_body:
             return
-        if self._held > _KEPT:
+        if held > _KEPT:
             exchange.stream.resume_body(exchange)  # delivers nothing before this turn is over
-        for piece in self._body:
+        for piece in body:
             if exchange.consumer is not consumer:
                 return
             consumer.body_received(piece)
         if self._ended and exchange.consumer is consumer:
             consumer.body_ended(self._trailers)
 
+    def let_go(self) -> None:
+        """Keep nothing of the body any more."""
+        self._desk.kept -= self._held
+        self._held = 0
+        self._body = []
+
     # From the client.
 
     def body_received(self, data: bytes) -> None:
         """Keep a piece, and read no more when that is enough."""
+        desk = self._desk
         self._body.append(data)
         before, self._held = self._held, self._held + len(data)
-        if before <= _KEPT < self._held:
+        desk.kept += len(data)
+        if desk.kept > _MOST_KEPT:
+            desk.failed(self, ProxyError(503, Fault.PROXY, "too many bodies wait at gates"))
+        elif before <= _KEPT < self._held:
             self.exchange.stream.pause_body(self.exchange)
 
     def body_ended(self, trailers: bytes) -> None:
@@ -173,6 +193,7 @@ class Waiting:
 
     def client_gone(self) -> None:
         """Give up what was begun."""
+        self.let_go()
         give_up, self._give_up = self._give_up, None
         if give_up is not None:
             give_up()

@@ -14,7 +14,8 @@ from proxy.message.edit import FieldEdit
 from proxy.message.head import ResponseHead
 from proxy.net.channel import Channel
 from proxy.net.http1_connection import Http1Connection
-from proxy.net.service import LiveProgram, Service
+from proxy.net.live_program import LiveProgram
+from proxy.net.service import Service
 from proxy.net.spool import SpoolBudget
 from proxy.observe.access_log import compile_format
 from proxy.policy.part import Gate

@@ -12,7 +12,7 @@ from proxy.exchange.exchange import Exchange
 from proxy.exchange.verdict import Delay, Verdict, Work
 from proxy.net.waiting import no_handler
 from proxy.policy.part import Gate
-from tests.fakes.bench import get, post
+from tests.fakes.bench import get, post, posting
 from tests.fakes.exchanges import looked_at
 from tests.fakes.serving import Line, head_of
 from tests.fakes.wires import on_uvloop, until
@@ -234,3 +234,36 @@ def test_a_route_without_a_handler_says_so() -> None:
     exchange.route = "/x"
     with pytest.raises(ProxyError, match="/x has no handler"):
         no_handler(exchange)
+
+
+@on_uvloop
+async def test_all_that_is_kept_is_bounded_and_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.net.waiting._MOST_KEPT", 100_000)
+    held = Held()
+    line = Line(gates=(held,))
+    line.send(posting(300_000) + b"x" * 90_000)
+    assert line.service.kept == 90_000
+    line.send(b"x" * 20_000)
+    assert status(line) == 503
+    assert line.service.kept == 0
+    held.event.set()
+    await asyncio.sleep(0.01)
+    assert not line.exchanges
+
+
+@pytest.mark.parametrize("gates", [(delays(),), (works(TEAPOT),), (works(BadRequestError("no")),)])
+@on_uvloop
+async def test_nothing_is_kept_when_a_wait_is_over(gates: tuple[Gate, ...]) -> None:
+    line = Line(gates=gates)
+    line.send(post(b"hello"))
+    assert line.service.kept == 5
+    await until(lambda: line.exchanges or line.lines)
+    assert line.service.kept == 0
+
+
+@on_uvloop
+async def test_nothing_is_kept_for_a_client_that_left() -> None:
+    line = Line(gates=(delays(5.0),))
+    line.send(post(b"hello"))
+    line.lost()
+    assert line.service.kept == 0

@@ -101,7 +101,8 @@ def test_a_challenge_goes_to_the_client_as_it_is(
         assert found.get("www-authenticate") == 'Basic realm="Staff"'
         assert (found.get("content-type"), found.get("content-length")) == ("text/plain", "4")
         assert (found.get("x-own"), found.get("cache-control")) == ("1", "no-store")
-        assert client.ask("/").status == 403  # on the same connection
+        if method != "POST":  # whose body may have been on its way when the answer was there
+            assert client.ask("/").status == 403  # on the same connection
     assert app.requests == []
 
 
