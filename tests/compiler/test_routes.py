@@ -57,7 +57,8 @@ def test_plan_of_a_hop() -> None:
     where = site_of(
         "{path: /api/, proxy: app, strip_prefix: true, timeouts: {response: 120s},"
         " websocket: {idle_timeout: 5m, ping_interval: 30s, max_message: 1MB},"
-        " limits: {body: 10MB}, request_headers: {X-Env: production, Host: app.internal, Cookie: null}}",
+        " limits: {body: 10MB},"
+        " request_headers: {X-Env: production, Host: app.internal, Cookie: null}}",
         more="forwarded_header: true\n",
     )
     one = found(where, "/api/x")
