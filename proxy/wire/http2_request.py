@@ -39,7 +39,7 @@ class MalformedError(Exception):
 class _Gathered:
     """What a request's fields come to, one after the other."""
 
-    __slots__ = ("cookies", "host", "late", "length", "lines", "pseudo")
+    __slots__ = ("cookies", "host", "late", "length", "lines", "pseudo", "te")
 
     def __init__(self) -> None:
         self.pseudo: dict[bytes, bytes] = {}
@@ -48,6 +48,7 @@ class _Gathered:
         self.host: bytes | None = None
         self.length: int | None = None
         self.late = False  # for pseudo-header fields
+        self.te = False  # it has one, which can say but one thing
 
     def take(self, field: Field, known: dict[Field, bytes]) -> None:
         """Take a field that is not among the known ones."""
@@ -69,6 +70,8 @@ class _Gathered:
             self.host = value
         elif name in _OF_ONE_CONNECTION or (name == b"te" and value.lower() != b"trailers"):
             raise MalformedError("a field of one connection")  # RFC 9113, 8.2.2
+        elif name == b"te":
+            self.te = True
         else:
             line = b"%b: %b\r\n" % field
             self.lines.append(line)
@@ -104,7 +107,9 @@ def read_fields(
             gathered.late = True
     if gathered.cookies:
         lines.append(b"cookie: %b\r\n" % b"; ".join(gathered.cookies))
-    return _head(gathered.pseudo, gathered.host, b"".join(lines), gathered.length, ended=ended)
+    head = _head(gathered.pseudo, gathered.host, b"".join(lines), gathered.length, ended=ended)
+    head.te_trailers = gathered.te
+    return head
 
 
 def _content_length(known: int | None, value: bytes) -> int:
