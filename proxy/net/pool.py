@@ -25,7 +25,7 @@ from proxy.net.upstream_connection import UpstreamConnection
 from proxy.net.upstream_stream import UpstreamStream
 from proxy.state.counters import Counters
 from proxy.upstream.group import Availability, PeerGroup
-from proxy.upstream.keepalive import IDEMPOTENT, idle_lifetime, reuse_allowed
+from proxy.upstream.keepalive import IDEMPOTENT, idle_bound, idle_lifetime, reuse_allowed
 from proxy.upstream.peer import Address, Peer
 from proxy.upstream.plan import PoolPlan, ServerPlan
 
@@ -317,9 +317,10 @@ class LivePool:
             connection.reusable
             and not peer.gone
             and not self._closed
-            and len(idle) < self.plan.keep_alive_connections
+            and len(idle) < idle_bound(self.plan)
         ):
-            lifetime = idle_lifetime(self.plan.keep_alive_idle, connection.keep_alive_timeout)
+            spare = len(idle) >= self.plan.keep_alive_connections
+            lifetime = idle_lifetime(self.plan, connection.keep_alive_timeout, spare=spare)
             now = monotonic()
             connection.idle_since = now
             connection.expires = now + lifetime
@@ -376,10 +377,9 @@ class LivePool:
     def sweep(self, now: float) -> None:
         """Close kept-alive connections whose time is up."""
         for peer in self.group:
-            if peer.idle and peer.idle[0].expires <= now:
-                keep = [connection for connection in peer.idle if connection.expires > now]
-                late = [connection for connection in peer.idle if connection.expires <= now]
-                peer.idle[:] = keep
+            late = [connection for connection in peer.idle if connection.expires <= now]
+            if late:
+                peer.idle[:] = [each for each in peer.idle if each.expires > now]
                 for connection in late:
                     connection.close()
 

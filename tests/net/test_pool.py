@@ -53,7 +53,10 @@ async def test_connections_are_kept_and_used_again() -> None:
 
 
 @on_uvloop
-async def test_no_more_are_kept_than_the_plan_says() -> None:
+async def test_after_a_burst_more_are_kept_for_a_moment_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("proxy.upstream.keepalive.SPARE", 0.05)
     gate = Gate()
     async with upstream(gate) as app:
         pool = replace(pool_plan(app.port), keep_alive_connections=2)
@@ -65,8 +68,22 @@ async def test_no_more_are_kept_than_the_plan_says() -> None:
             gate.open.set()
             for client in clients:
                 assert (await client.reply()).status == 200
-            assert idle(proxy) == 2
+            assert idle(proxy) == 4
+            await asyncio.sleep(0.06)
+            proxy.pool.sweep(monotonic())
             await proxy.until(lambda: proxy.pool.connections == 2)
+            assert idle(proxy) == 2
+
+
+@on_uvloop
+async def test_none_are_kept_where_the_plan_says_none() -> None:
+    async with upstream(says(answer())) as app:
+        pool = replace(pool_plan(app.port), keep_alive_connections=0)
+        async with bench(program(pool)) as proxy:
+            client = await proxy.client()
+            client.send(get())
+            assert (await client.reply()).status == 200
+            await proxy.until(lambda: proxy.pool.connections == 0)
 
 
 @pytest.mark.parametrize("fields", [b"Keep-Alive: timeout=1\r\n", b"Connection: close\r\n"])
