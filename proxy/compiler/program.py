@@ -34,6 +34,7 @@ def compile_program(settings: Settings, sources: Sources) -> Program:
         tls=TlsPlan(
             min_version=settings.tls.min_version,
             ciphers=settings.tls.ciphers,
+            http2=settings.tls.http2,
             sites=compile_tls_sites(settings, sources.certificates),
         ),
         limits=_limits(settings),

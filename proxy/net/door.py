@@ -44,6 +44,8 @@ _SESSIONS: dict[str, type[Http1Connection] | type[Http2Connection]] = {
 }
 ALPN = tuple(_SESSIONS)
 """The protocols spoken over TLS, the preferred first."""
+HTTP1_ONLY = ("http/1.1",)
+"""Those where HTTP/2 is switched off."""
 
 _view = read_view()
 

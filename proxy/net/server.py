@@ -8,7 +8,7 @@ from typing import Protocol
 
 from proxy.clock import monotonic
 from proxy.net.channel import Channel
-from proxy.net.door import ALPN, Door
+from proxy.net.door import ALPN, HTTP1_ONLY, Door
 from proxy.net.listen import BACKLOG, ListenSocket
 from proxy.net.live_program import LiveProgram
 from proxy.net.pool import LivePool
@@ -112,7 +112,7 @@ class WorkerServer:
             TlsConfigurationError: A certificate or CA file cannot be used.
             ValueError: The access log's format is wrong.
         """
-        tls = PreparedTls(program.tls, ALPN)
+        tls = PreparedTls(program.tls, ALPN if program.tls.http2 else HTTP1_ONLY)
         plan = program.log
         formatter = None if plan.access_to == "off" else compile_format(plan.access_format)
         before = self._pools

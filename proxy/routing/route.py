@@ -136,6 +136,7 @@ class TlsPlan:
     min_version: str = "1.2"
     ciphers: tuple[str, ...] = ()
     sites: tuple[TlsSite, ...] = ()
+    http2: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, PlainValidator, WithJsonSchema
 
 from proxy.settings import fields
-from proxy.settings.fields import Duration, FilePath, Table, Words
+from proxy.settings.fields import Duration, FilePath, Switch, Table, Words
 from proxy.settings.forms import BY_FORM, TABLE, WORD
 from proxy.settings.nearest import nearest
 from proxy.settings.problem import WrongValueError
@@ -113,6 +113,8 @@ class Tls(Table):
         BeforeValidator(fields.filled_list),
     ] = DEFAULT_CIPHERS
     """For TLS 1.2, in order of preference."""
+    http2: Switch = True
+    """Offer HTTP/2 beside HTTP/1.1."""
     ocsp_stapling: Annotated[
         Literal["auto", "off"], PlainValidator(_stapling), fields.words_schema("auto", "off")
     ] = "off"

@@ -203,6 +203,15 @@ def test_alpn_agrees_on_http_2_where_the_client_speaks_it(proxy: RunningProxy) -
     assert "No ALPN negotiated" in s_client(proxy.https_port).stdout
 
 
+@openssl
+def test_http_2_may_be_switched_off(start_proxy: StartProxy, tmp_path: Path) -> None:
+    routes = "sites: [{hosts: [localhost], routes: [{path: /, respond: {body: hello}}]}]"
+    proxy = start_proxy(f"tls: {{http2: off}}\n{routes}", tmp_path)
+    assert "ALPN protocol: http/1.1" in s_client(proxy.https_port, "-alpn", "h2,http/1.1").stdout
+    proxy.reload(routes)
+    assert "ALPN protocol: h2" in s_client(proxy.https_port, "-alpn", "h2,http/1.1").stdout
+
+
 # Names and certificates.
 
 
