@@ -158,6 +158,8 @@ class Upstream:
         if self._server is not None:
             self._server.close()
             self._server = None
+        for _ in range(3):  # who was accepted in this very moment is to be known, too
+            await asyncio.sleep(0)
         for client in tuple(self._open):
             client.transport.abort()
         for task in tuple(self._running):
