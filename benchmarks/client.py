@@ -77,6 +77,15 @@ def check(port: int, expected: Expected, context: ssl.SSLContext) -> None:
         WrongAnswerError: it does not; a figure taken from it would compare different work.
     """
     reply = ask(port, expected.path, context, "Accept-Encoding: gzip\r\n" * expected.gzip)
+    check_reply(reply, expected)
+
+
+def check_reply(reply: Reply, expected: Expected) -> None:
+    """See that an answer is the expected one.
+
+    Raises:
+        WrongAnswerError: it is not.
+    """
     coding = reply.headers.get("content-encoding", "none")
     body = zlib.decompress(reply.body, _GZIP) if coding == "gzip" else reply.body
     length = bodies.length(expected.path)

@@ -22,9 +22,11 @@ from benchmarks.running import pause
 from benchmarks.servers.pyproxy import PyProxy
 from benchmarks.servers.server import Server
 from benchmarks.stage import Part
-from benchmarks.work import Handshakes, Refusals, Requests
+from benchmarks.websocket_work import Echoes
+from benchmarks.work import Handshakes, Http2Requests, Refusals, Requests
 
-KEYS = [row.key for row in ROWS if isinstance(row.work, Requests | Handshakes | Refusals)]
+SHORT = Requests | Http2Requests | Handshakes | Refusals | Echoes
+KEYS = [row.key for row in ROWS if isinstance(row.work, SHORT)]
 SAMPLED = Path(__file__).parent / "sampled.py"
 
 

@@ -20,11 +20,13 @@ _QUESTION = b"GET /small HTTP/1.1\r\nHost: localhost\r\nUser-Agent: idle\r\n\r\n
 
 
 class IdleClients:
-    """The process that holds `count` connections, as the rig sees it."""
+    """The process that holds `count` connections, as the rig sees it; `program` is its module."""
+
+    program = "benchmarks.idle_clients"
 
     def __init__(self, port: int, count: int, certificate: Path, cores: frozenset[int]) -> None:
         self.count = count
-        module = [sys.executable, "-m", "benchmarks.idle_clients"]
+        module = [sys.executable, "-m", self.program]
         self.process = subprocess.Popen(
             [*pinned(cores), *module, str(port), str(count), str(certificate)],
             stdin=subprocess.PIPE,
@@ -38,10 +40,13 @@ class IdleClients:
 
     def ask(self) -> int:
         """Ask on every connection; how many answered rightly."""
-        if self.process.stdin:
-            self.process.stdin.write("ask\n")
-            self.process.stdin.flush()
+        self._say("ask")
         return self._number()
+
+    def _say(self, line: str) -> None:
+        if self.process.stdin:
+            self.process.stdin.write(f"{line}\n")
+            self.process.stdin.flush()
 
     def _number(self) -> int:
         line = self.process.stdout.readline() if self.process.stdout else ""

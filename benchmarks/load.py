@@ -32,9 +32,12 @@ _STATUS_CODES = re.compile(
     r"^status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", re.MULTILINE
 )
 _REQUESTS = re.compile(
-    r"^requests: (\d+) total, .* (\d+) failed, (\d+) errored, (\d+) timeout", re.MULTILINE
+    r"^requests: (\d+) total, .* (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout",
+    re.MULTILINE,
 )
 _FINISHED = re.compile(r"^finished in ([\d.]+)(us|ms|s),", re.MULTILINE)
+_TRAFFIC = re.compile(r"^traffic: \S+ \((\d+)\) total", re.MULTILINE)
+_PROTOCOL = re.compile(r"^Application protocol: (\S+)$", re.MULTILINE)
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
@@ -192,6 +195,51 @@ def paced(target: Target, *, seconds: float, rate: float, clients: int, log: Pat
     return Load(load.requests, load.seconds, load.bad_answers, load.broken, load.late, p50, p99)
 
 
+def http2(
+    target: Target, *, seconds: int, connections: int, streams: int, uris: Path | None = None
+) -> Load:
+    """Send as many requests as the server takes over HTTP/2, `streams` at once a connection.
+
+    With `uris`, a file that `write_uris` wrote, each connection asks for one line after the other.
+
+    Raises:
+        LoadError: h2load failed, or another protocol was agreed on.
+    """
+    where = ["--input-file", str(uris)] if uris else [target.url]
+    command = [
+        *("h2load", "--npn-list", "h2", "--duration", str(seconds)),
+        *("--clients", str(connections), "--max-concurrent-streams", str(streams)),
+        *http2_headers(cookies=uris is not None),
+        *where,
+    ]
+    text = run(command, target)
+    protocol = _PROTOCOL.search(text)
+    if not protocol or protocol[1] != "h2":
+        raise LoadError(f"HTTP/2 was not agreed on: {text!r}")
+    return parse_h2load(text)
+
+
+def write_uris(target: Target, path: Path, count: int) -> None:
+    """Write addresses whose path and query never repeat, not in other files either."""
+    word = secrets.token_hex(4)
+    path.write_text("".join(f"{target.url}/{word}/{n}?page={n}\n" for n in range(count)))
+
+
+def http2_headers(*, cookies: bool) -> list[str]:
+    """The browser's headers without Connection, which HTTP/2 forbids (RFC 9113, 8.2.2).
+
+    `cookies`: with two crumbs of a cookie and a referrer that no other run has.
+    """
+    word = secrets.token_hex(4)
+    own = (
+        f"Referer: https://localhost/list?page={word}",
+        "Cookie: csrftoken=k3JZ0bqQ7Yw2mS9nXcVt5RfL",
+        f"Cookie: sessionid={word}",
+    )
+    lines = [line for line in BROWSER_HEADERS if not line.startswith("Connection:")]
+    return [word for line in (*lines, *(own if cookies else ())) for word in ("--header", line)]
+
+
 def h2load_headers(connection: str) -> list[str]:
     """The browser's headers as options of h2load, with another value for Connection."""
     options: list[str] = []
@@ -240,6 +288,9 @@ def parse_wrk(text: str) -> Load:
 def parse_h2load(text: str) -> Load:
     """Read the summary of h2load; `failed` counts 4xx and 5xx too, `bad_answers` only those.
 
+    Answers whose end did not come before the end of a timed run have a status there, but are
+    neither requests nor errors.
+
     Raises:
         LoadError: there is no summary.
     """
@@ -248,16 +299,18 @@ def parse_h2load(text: str) -> Load:
     )
     if not (requests and codes and finished):
         raise LoadError(f"h2load printed no summary: {text!r}")
+    traffic = _TRAFFIC.search(text)
     good, redirects, client_faults, server_faults = map(int, codes.groups())
-    total, failed, _errored, late = map(int, requests.groups())
+    total, succeeded, failed, _errored, late = map(int, requests.groups())
     bad = client_faults + server_faults
     answered = good + redirects + bad
     return Load(
-        requests=answered,
+        requests=succeeded + bad,
         seconds=float(finished[1]) * _SECONDS[finished[2]],
         bad_answers=bad,
         broken=max(total - answered, failed - bad) - late,
         late=late,
+        received=int(traffic[1]) if traffic else 0,
     )
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Self
 
 from benchmarks import bodies, client
 from benchmarks.load import Target
-from benchmarks.running import Running
+from benchmarks.running import Launch, Running, wait_for_port
 from benchmarks.servers import nginx
 from benchmarks.servers.server import Server
 from benchmarks.stage import (
@@ -24,6 +25,7 @@ from benchmarks.stage import (
 )
 
 DEFAULT_OPTIONS = Options()
+TREE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Rig:
         certificate, key = make_certificate(folder)
         self._origin = nginx.start_origin(folder / "origin", free_port(), cores.others)
         self._stack.callback(self._origin.stop)
+        self._echo: Running | None = None
         self.stage = Stage(folder, certificate, key, self._origin.port, cores)
         self.context = client.tls_context(certificate)
 
@@ -82,10 +85,23 @@ class Rig:
         """A new part for a server: a folder and a free port, on the proxy's core by default."""
         self._parts += 1
         stage = self.stage
+        if options.websockets:
+            origin_port = self.echo_port()
         if origin_port is not None:
             stage = Stage(stage.folder, stage.certificate, stage.key, origin_port, stage.cores)
         folder = stage.folder / f"{self._parts:02d}-{server.name.replace(' ', '-')}"
         return Part(stage, folder, free_port(), workers, cores or stage.cores.proxy, options)
+
+    def echo_port(self) -> int:
+        """Where the upstream of WebSockets listens, which is started at first use."""
+        if self._echo is None:
+            port, cores = free_port(), self.stage.cores.others
+            command = [sys.executable, "-m", "benchmarks.websocket_echo", str(port)]
+            output = self.stage.folder / "echo.log"
+            self._echo = Running("echo", Launch(command, cores, TREE, {}), port, output)
+            self._stack.callback(self._echo.stop)
+            wait_for_port(self._echo)
+        return self._echo.port
 
     def shared(self, server: Server, options: Options = DEFAULT_OPTIONS) -> Running:
         """The server's instance that rows with these options use; started at first use.

@@ -1,15 +1,14 @@
-"""The rows of the comparison, as a table: what a later feature wants measured, it adds here.
-
-Rows that wait for their feature: HTTP/2 (100 bytes, 10 KB, 1 MB).
-"""
+"""The rows of the comparison, as a table: what a later feature wants measured, it adds here."""
 
 from dataclasses import dataclass
 
 from benchmarks.load import Kind
 from benchmarks.stage import Policies
+from benchmarks.websocket_work import Echoes, IdleWebSockets
 from benchmarks.work import (
     HalfLoad,
     Handshakes,
+    Http2Requests,
     IdleConnections,
     Refusals,
     Requests,
@@ -89,8 +88,27 @@ ROWS = (
         )
         for size, first in ((10, 0.8), (200, 0.9))
     ),
+    Row("h2-small", "HTTP/2, 100-byte answer", CPU, Http2Requests(), first=0.6, aim=1.2),
+    Row(
+        "h2-different",
+        "the same, every request's path different, with cookies",
+        CPU,
+        Http2Requests(different=True),
+    ),
+    Row("h2-10k", "HTTP/2, 10 KB answer", CPU, Http2Requests("/10k"), first=0.8, aim=1.0),
+    Row(
+        "h2-1m",
+        "HTTP/2, 1 MB answer",
+        CPU,
+        Http2Requests("/1m", connections=4, streams=4),
+        first=1.0,
+        aim=1.2,
+    ),
     Row("handshake", "full TLS handshake + one request", CPU, Handshakes(), first=0.90, aim=1.00),
     Row("idle", "memory per idle TLS connection", "KB", IdleConnections()),
+    Row("websocket", "WebSocket, 32-byte message and its echo", CPU, Echoes()),
+    Row("websocket-16", "the same, 16 messages at once", CPU, Echoes(window=16)),
+    Row("websocket-idle", "memory per idle WebSocket", "KB", IdleWebSockets()),
     Row("half", "99th percentile of latency at half load", "ms", HalfLoad()),
     Row(
         "second",

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -82,6 +83,20 @@ class Running:
 def pinned(cores: frozenset[int]) -> list[str]:
     """The words in front of a command that keep it, and all it starts, on these cores."""
     return ["taskset", "--cpu-list", ",".join(str(core) for core in sorted(cores))]
+
+
+def wait_for_port(running: Running, patience: float = 15.0) -> None:
+    """Wait until a program takes connections.
+
+    Raises:
+        DidNotStartError: it ended, or took none within `patience` seconds.
+    """
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline and running.process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", running.port)):
+            return
+        time.sleep(0.05)
+    raise DidNotStartError(f"{running.name} did not start\n{running.last_words()}")
 
 
 def pause(seconds: float) -> None:

@@ -26,6 +26,10 @@ JSON = "/json/"
 """Beneath this path answers are compressed, with gzip."""
 STATIC = "/static/"
 """What is beneath this path is in a folder of the stage."""
+POOL = 64
+"""Connections to the upstream that are kept open."""
+HTTP2_POOL = 512
+"""So many with HTTP/2: more than requests at once, so that none queues and none connects anew."""
 RATE = 1_000_000
 BURST = 10_000
 
@@ -81,6 +85,9 @@ class Options:
     `body`: the largest request body. `generation`: sent as X-Generation, so that a reload shows.
     `files`: serve the stage's folder of static files.
     `rate`: requests a second of one client, and `burst` those beyond, before EVERY refuses any.
+    `http2`: offer it to clients, with more connections to the upstream.
+    `websockets`: let them pass, many of one client, idle for as long as they like; all goes to the
+    upstream that echoes.
     """
 
     keep_alive: int = 75
@@ -91,6 +98,13 @@ class Options:
     files: bool = False
     rate: int = RATE
     burst: int = BURST
+    http2: bool = False
+    websockets: bool = False
+
+    @property
+    def pool(self) -> int:
+        """How many idle connections to the upstream are kept."""
+        return HTTP2_POOL if self.http2 else POOL
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from http.client import TOO_MANY_REQUESTS
 
-from benchmarks import client, load, processes
+from benchmarks import client, http2_client, load, processes
 from benchmarks.client import Expected
 from benchmarks.figures import Sample
 from benchmarks.idle_clients import IdleClients
@@ -15,6 +15,7 @@ from benchmarks.running import Running, pause
 from benchmarks.servers.server import Feature, Server
 from benchmarks.stage import SECURITY_HEADERS, STATIC, Options, Policies
 
+MOST_OF_ONE = 8000  # requests a second of one connection, with HTTP/2: none gets so many
 SETTLE = 0.2  # seconds after a load for buffered log lines to be written, and so to be counted
 
 
@@ -87,6 +88,50 @@ class Requests(Work):
             seconds=seconds,
             connections=self.connections or rig.settings.connections,
             asked=Asked(self.kind, "gzip" if self.gzip else ""),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Http2Requests(Work):
+    """As many requests as the server takes over HTTP/2, many at once on each connection.
+
+    `different`: on a connection no path comes twice, not in other rounds either.
+    """
+
+    path: str = "/small"
+    different: bool = False
+    connections: int = 16
+    streams: int = 16
+
+    @property
+    def options(self) -> Options:
+        """With HTTP/2."""
+        return Options(http2=True)
+
+    def prepare(self, rig: Rig, server: Server) -> None:
+        """Check one answer over HTTP/2, then some of the load itself."""
+        running = rig.shared(server, self.options)
+        http2_client.check(running.port, Expected(self.path), rig.stage.certificate)
+        if rig.settings.warm_up:
+            self.load(rig, running, rig.settings.warm_up)
+
+    def sample(self, rig: Rig, server: Server) -> Sample:
+        """CPU microseconds a request, and how fast they were answered."""
+        running = rig.shared(server, self.options)
+        return measure(running, lambda: self.load(rig, running, rig.settings.seconds))
+
+    def load(self, rig: Rig, running: Running, seconds: int) -> Load:
+        """The load itself."""
+        target = rig.target(running, self.path)
+        uris = rig.stage.folder / "uris" if self.different else None
+        if uris:
+            load.write_uris(target, uris, seconds * MOST_OF_ONE)
+        return load.http2(
+            target,
+            seconds=seconds,
+            connections=self.connections,
+            streams=self.streams,
+            uris=uris,
         )
 
 

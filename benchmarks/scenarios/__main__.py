@@ -19,6 +19,7 @@ from benchmarks.scenarios.memory import BulkBody, download, upload
 from benchmarks.scenarios.reload import ReloadUnderLoad
 from benchmarks.scenarios.scenario import Outcome, Scenario
 from benchmarks.scenarios.upstream_restart import UpstreamRestart
+from benchmarks.scenarios.websockets import HeldWebSockets
 from benchmarks.servers.server import Server
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -26,6 +27,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ReloadUnderLoad(),
     KilledWorker(),
     UpstreamRestart(),
+    HeldWebSockets(),
     BulkBody("download", "2 GB to a slow reader that stalls for a while", download),
     BulkBody("upload", "2 GB from a slow writer that stalls for a while", upload),
 )
@@ -38,12 +40,22 @@ Played = tuple[Scenario, Server, Outcome]
 @click.option("--servers", default="nginx,pyproxy", help="Names with commas: nginx, pyproxy.")
 @click.option("--tree", multiple=True, help="NAME=FOLDER: pyproxy of another checkout, beside.")
 @click.option("--python", multiple=True, help="NAME=PROGRAM: pyproxy under another interpreter.")
+@click.option("--websockets", type=click.IntRange(1), default=500, help="How many are held.")
 @click.option("--out", type=click.Path(path_type=Path), default=RESULTS, help="Folder to write.")
 def main(
-    *, scenarios: str, servers: str, tree: tuple[str, ...], python: tuple[str, ...], out: Path
+    *,
+    scenarios: str,
+    servers: str,
+    tree: tuple[str, ...],
+    python: tuple[str, ...],
+    websockets: int,
+    out: Path,
 ) -> None:
     try:
-        wanted = chosen(scenarios)
+        wanted = [
+            HeldWebSockets(websockets) if isinstance(scenario, HeldWebSockets) else scenario
+            for scenario in chosen(scenarios)
+        ]
         programs = chosen_servers(servers, tree, python)
         if absent := packages.missing(GENERATORS):
             packages.install(absent)

@@ -39,7 +39,7 @@ https://localhost:{port} {{
             header_up X-Real-IP {{remote_host}}
             header_up X-Forwarded-Port {port}
             transport http {{
-                keepalive_idle_conns_per_host 64
+                keepalive_idle_conns_per_host {pool}
                 compression off
             }}
         }}
@@ -83,6 +83,7 @@ class Caddy(Server):
                 origin=part.stage.origin_port,
                 certificate=part.stage.certificate,
                 key=part.stage.key,
+                pool=part.options.pool,
                 keep_alive=part.options.keep_alive,
                 log="" if bare else _LOG.format(folder=part.folder),
                 files=_FILES.format(folder=part.stage.static) if part.options.files else "",

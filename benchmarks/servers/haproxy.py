@@ -18,10 +18,11 @@ defaults
     timeout connect 5s
     timeout client 60s
     timeout server 60s
+    timeout tunnel 1h
     timeout http-request 10s
     timeout http-keep-alive {keep_alive}s
 frontend tls
-    bind {host}:{port} ssl crt {bundle} alpn http/1.1 backlog 4096
+    bind {host}:{port} ssl crt {bundle} alpn {alpn} backlog 4096
     option forwardfor
     http-request set-header X-Real-IP %[src]
     http-request set-header X-Forwarded-Proto https
@@ -33,12 +34,12 @@ frontend tls
     default_backend {default}
 backend origin
     http-reuse always
-    server origin {host}:{origin} pool-max-conn 64
+    server origin {host}:{origin} pool-max-conn {pool}
 backend encoded
     http-reuse always
     compression algo gzip
     compression type application/json
-    server origin {host}:{origin} pool-max-conn 64
+    server origin {host}:{origin} pool-max-conn {pool}
 backend clients
     stick-table type ip size 100k expire 60s store http_req_rate(1s)
 """
@@ -77,6 +78,8 @@ class HAProxy(Server):
                 origin=part.stage.origin_port,
                 bundle=bundle,
                 workers=part.workers,
+                alpn="h2,http/1.1" if options.http2 else "http/1.1",
+                pool=options.pool,
                 keep_alive=options.keep_alive,
                 log="" if options.policies is Policies.NONE else _LOG,
                 every=_EVERY.format(most=options.rate + options.burst) if every else "",

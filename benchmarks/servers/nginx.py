@@ -31,14 +31,15 @@ http {{
 
 _PROXY = """\
     access_log {log};
+    map $http_upgrade $connection_upgrade {{ default upgrade; "" ""; }}
     limit_req_zone $binary_remote_addr zone=clients:10m rate={rate}r/s;
     upstream origin {{
         server {host}:{origin};
-        keepalive 64;
+        keepalive {pool};
         keepalive_requests 10000000;
     }}
     server {{
-        listen {host}:{port} ssl reuseport backlog=4096;
+        listen {host}:{port} ssl{http2} reuseport backlog=4096;
         server_name localhost;
         ssl_certificate {certificate};
         ssl_certificate_key {key};
@@ -47,7 +48,7 @@ _PROXY = """\
         client_max_body_size {body};
 {headers}
         proxy_http_version 1.1;
-        proxy_set_header Connection "";
+        {connection}
         proxy_set_header Host $host;
         proxy_set_header X-Real-IP $remote_addr;
         proxy_set_header X-Forwarded-For $remote_addr;
@@ -65,6 +66,12 @@ _PROXY = """\
 {files}
     }}
 """
+
+_HOP = 'proxy_set_header Connection "";'
+_WEBSOCKETS = (
+    "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade; "
+    "proxy_read_timeout 3600s; proxy_send_timeout 3600s;"
+)
 
 _FILES = """\
         location /static/ {{
@@ -133,6 +140,9 @@ class Nginx(Server):
             rate=options.rate,
             every=_EVERY.format(burst=options.burst) if every else "",
             gzip=_GZIP,
+            pool=options.pool,
+            http2=" http2" if options.http2 else "",
+            connection=_WEBSOCKETS if options.websockets else _HOP,
             keep_alive=options.keep_alive,
             body=options.body,
             headers="\n".join(

@@ -41,9 +41,11 @@ class PyProxy(Server):
         """What proxy.yaml holds: the policies of the other servers, in pyproxy's words."""
         origin: dict[str, Any] = {
             "servers": [f"http://{HOST}:{part.stage.origin_port}"],
-            "keep_alive": {"connections": 64},
+            "keep_alive": {"connections": part.options.pool},
         }
         options = part.options
+        if options.http2:
+            origin["max_connections"] = options.pool
         if options.hold:
             origin["hold"] = f"{options.hold}s"
         logged = options.policies is not Policies.NONE
@@ -64,6 +66,7 @@ class PyProxy(Server):
                 "connections": 20000,
                 "connections_per_ip": 20000,
                 "body": f"{options.body >> 20}MB",
+                **({"websockets_per_ip": 0} if options.websockets else {}),
             },
             "upstreams": {"origin": origin},
             "headers": {**({} if logged else {"preset": "none"}), **response_headers(options)},

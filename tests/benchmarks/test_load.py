@@ -4,6 +4,9 @@ import pytest
 
 from benchmarks import load
 from benchmarks.load import Asked, Kind, Load, LoadError, Target
+from benchmarks.rig import Rig, Settings
+from benchmarks.servers.nginx import Nginx
+from benchmarks.stage import Options
 
 WRK = """\
 Running 2s test @ https://localhost:18443/small
@@ -75,6 +78,58 @@ def test_h2load_counts_each_failure_once() -> None:
 def test_an_answer_cut_short_is_broken_though_its_status_was_good() -> None:
     text = H2LOAD.format(good=1995, failed=5, errored=5, late=0, two=2000, three=0, four=0, five=0)
     assert load.parse_h2load(text).broken == 5
+
+
+def test_an_answer_that_a_timed_run_cut_off_is_no_request_and_no_error() -> None:
+    text = """\
+finished in 1.00s, 153.00 req/s, 153.71MB/s
+requests: 153 total, 169 started, 153 done, 153 succeeded, 0 failed, 0 errored, 0 timeout
+status codes: 163 2xx, 0 3xx, 0 4xx, 0 5xx
+traffic: 153.71MB (161175233) total, 59.06KB (60473) headers (space savings 15.10%), 153.56MB
+"""
+    result = load.parse_h2load(text)
+    assert (result.requests, result.errors, result.received) == (153, 0, 161175233)
+
+
+def test_addresses_never_repeat(tmp_path: Path) -> None:
+    target = Target(443, "/small", frozenset({1}))
+    lines: list[str] = []
+    for name in ("one", "two"):
+        load.write_uris(target, tmp_path / name, 10)
+        lines += (tmp_path / name).read_text().splitlines()
+    assert len(set(lines)) == 20
+    assert all(line.startswith("https://localhost:443/small/") for line in lines)
+
+
+def test_http_2_has_no_connection_header_and_crumbs_only_where_wanted() -> None:
+    plain = load.http2_headers(cookies=False)
+    assert not any(word.startswith(("Connection", "Cookie", "Referer")) for word in plain)
+    first, second = (load.http2_headers(cookies=True) for _ in range(2))
+    assert len([word for word in first if word.startswith("Cookie: ")]) == 2
+    assert first[: len(plain)] == plain
+    assert first != second
+
+
+@pytest.mark.needs("nginx", "h2load", "taskset")
+def test_http_2_is_what_is_spoken() -> None:
+    with Rig(Settings()) as rig:
+        uris = rig.stage.folder / "uris"
+        target = rig.target(rig.shared(Nginx(), Options(http2=True)))
+        load.write_uris(target, uris, 1000)
+        done = load.http2(target, seconds=1, connections=2, streams=2, uris=uris)
+        assert done.errors == 0
+        assert done.requests
+        log = rig.shared(Nginx(), Options(http2=True)).output.with_name("access.log").read_text()
+        asked = [line.split('"')[1] for line in log.splitlines() if "/small/" in line]
+        assert len(asked) >= done.requests
+        assert len(set(asked)) >= min(len(asked), 1000) / 2
+        assert all(line.endswith(" HTTP/2.0") for line in asked)
+
+
+@pytest.mark.needs("nginx", "h2load", "taskset")
+def test_http_2_is_not_silently_http_1() -> None:
+    with Rig(Settings()) as rig, pytest.raises(LoadError):
+        load.http2(rig.target(rig.shared(Nginx())), seconds=1, connections=1, streams=1)
 
 
 def test_h2load_without_a_summary_is_an_error() -> None:

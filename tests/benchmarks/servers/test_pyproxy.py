@@ -36,6 +36,13 @@ def test_so_it_is_with_all_policies(part: Part, policies: Policies, *, files: bo
     assert any(route.files for route in site.routes) is files
 
 
+def test_with_http_2_and_websockets_no_limit_is_in_the_way(part: Part) -> None:
+    options = Options(http2=True, websockets=True)
+    settings = load(PyProxy().prepare(replace(part, options=options))[-1], {})
+    assert settings.upstreams["origin"].max_connections == options.pool
+    assert not settings.limits.websockets_per_ip
+
+
 def test_a_reload_is_a_command_on_the_same_file(part: Part) -> None:
     serve, again = PyProxy().prepare(part), PyProxy().reload_command(part)
     assert again[-3:] == ["reload", *serve[-2:]]
