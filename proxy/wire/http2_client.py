@@ -33,7 +33,13 @@ from hyperframe.exceptions import HyperframeError
 from proxy.errors import BadResponseError, ProxyError, UpstreamError
 from proxy.message.head import ResponseHead
 from proxy.wire.http2_answer import Answer, Field, request_fields
-from proxy.wire.http2_frames import DEFAULT_FRAME_SIZE, GOAWAY, HEADER_SIZE, HIGHEST_STREAM
+from proxy.wire.http2_frames import (
+    DEFAULT_FRAME_SIZE,
+    GOAWAY,
+    HEADER_SIZE,
+    HEADERS,
+    HIGHEST_STREAM,
+)
 
 WINDOW = 256 * 1024
 """Bytes of one answer that may come before any of them was taken."""
@@ -130,7 +136,6 @@ class Http2Client:
             client=True,
             initial_values={
                 SettingCodes.ENABLE_PUSH: 0,
-                SettingCodes.MAX_CONCURRENT_STREAMS: 0,  # of pushes
                 SettingCodes.INITIAL_WINDOW_SIZE: WINDOW,
                 SettingCodes.MAX_HEADER_LIST_SIZE: _MOST_HEADER_BYTES,
             },
@@ -244,6 +249,8 @@ class Http2Client:
         if frame[3] == GOAWAY:
             self._take_goaway(frame, told)
             return
+        if frame[3] == HEADERS and not frame[8] & 1:  # RFC 9113, 5.1.1; h2 would take it for news
+            raise BadResponseError("the upstream opens a stream of its own")
         self._idle_frames += 1
         if self._idle_frames > _MOST_IDLE_FRAMES:
             self._machine.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)

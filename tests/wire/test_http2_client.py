@@ -392,6 +392,21 @@ def test_who_does_not_speak_http2(said: bytes) -> None:
     assert not client.settled
 
 
+def test_an_answer_that_crossed_with_our_reset_harms_nobody() -> None:
+    line = Line()
+    gone = line.ask(POST, ended=False)
+    line.say(gone, ("x-late", "1"))
+    line.server.send_data(gone, b"late")
+    line.server.send_headers(gone, [("grpc-status", "4")], end_stream=True)
+    late = line.server.data_to_send()
+    line.client.reset(gone)
+    line.heard()
+    more = line.ask()  # h2 forgets about streams that are over
+    assert line.client.receive(late) == []
+    line.say(more, ("x-late", "1"), end=True)
+    assert len(line.told()) == 1
+
+
 @pytest.mark.parametrize(
     "said",
     [
