@@ -190,7 +190,8 @@ def test_a_killed_worker_is_replaced(start_proxy: StartProxy, tmp_path: Path) ->
 
 def test_a_killed_keeper_is_replaced(start_proxy: StartProxy, tmp_path: Path) -> None:
     proxy = start_proxy(says("hello"), tmp_path)
-    (keeper,) = set(proxy.children()) - set(worker_pids(proxy))
+    workers = set(worker_pids(proxy))
+    (keeper,) = eventually(lambda: set(proxy.children()) - workers)
     os.kill(keeper, signal.SIGKILL)
     assert proxy.command("health").returncode == 0, "the question waited for the next keeper"
     assert keeper not in proxy.children()
