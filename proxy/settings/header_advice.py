@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from proxy.settings import csp
-from proxy.settings.headers import misspelt
+from proxy.settings.header_levels import Headers
+from proxy.settings.headers import HEADER_PRESETS, PRESET, misspelt
 from proxy.settings.hosts import is_local
 from proxy.settings.models import Settings
 from proxy.settings.problem import Path
@@ -62,6 +63,27 @@ def on_strict_transport(settings: Settings) -> Iterator[Finding]:
                 yield (*path, name), "it is sent over TLS only, and no site it is for has TLS"
             elif all(map(_is_trial, sites)):
                 yield (*path, name), _HSTS_IN_TRIALS
+    yield from _by_preset(settings)
+
+
+def _by_preset(settings: Settings) -> Iterator[Finding]:
+    """Say the same of sets that hold it. The default one is nobody's choice, so nothing is said."""
+    places: list[tuple[Path, Headers, tuple[Site, ...]]] = [
+        (("headers",), settings.headers, settings.sites),
+        *((("sites", number, "headers"), site.headers, (site,))
+          for number, site in enumerate(settings.sites)),
+    ]  # fmt: skip
+    for path, headers, sites in places:
+        held = {name.lower() for name in HEADER_PRESETS.get(headers.preset or "", ())}
+        sending = [site for site in sites if _sends_hsts(settings, site)]
+        if _HSTS in held and sending and all(map(_is_trial, sending)):
+            told = f"it sends Strict-Transport-Security, and {_HSTS_IN_TRIALS}"
+            yield (*path, PRESET), told
+
+
+def _sends_hsts(settings: Settings, site: Site) -> bool:
+    headers = {name.lower(): value for name, value in settings.headers_of(site).items()}
+    return headers.get(_HSTS) is not None and site.tls != "off"
 
 
 def on_frames(settings: Settings) -> Iterator[Finding]:

@@ -64,8 +64,20 @@ def test_two_words_on_frames_on_two_levels() -> None:
         "1:11: headers.Content-Security-Policy: X-Frame-Options says SAMEORIGIN and "
         "frame-ancestors 'none': browsers that know both follow frame-ancestors"
     )
-    (line,) = advice(
+    _, line = advice(
         f"headers: {{preset: strict}}\n{site('headers: {X-Frame-Options: SAMEORIGIN}')}"
     )
     assert line.startswith("4:15: sites[0].headers.X-Frame-Options: ")
-    assert advice(f"headers: {{preset: strict}}\n{SITE}") == []
+    public = SITE.replace("localhost", "a.example") + "    tls: {cert: a, key: b}\n"
+    assert advice(f"headers: {{preset: strict}}\n{public}") == []
+
+
+def test_strict_transport_security_that_comes_with_a_preset() -> None:
+    (line,) = advice(f"headers: {{preset: strict}}\n{SITE}")
+    assert line.startswith("1:11: headers.preset: it sends Strict-Transport-Security, and browsers")
+    (line,) = advice(site("headers: {preset: strict}"))
+    assert line.startswith("3:15: sites[0].headers.preset: it sends ")
+    none = "Strict-Transport-Security: null"
+    assert advice(f"headers: {{preset: strict, {none}}}\n{SITE}") == []
+    assert advice(f"headers: {{preset: strict}}\n{site(f'headers: {{{none}}}')}") == []
+    assert advice(f"headers: {{preset: none}}\n{SITE}") == []
