@@ -18,6 +18,7 @@ _STATUSES = {
 }
 _STATUS_NAME = _NAMES[b":status"]
 _SECRET = frozenset((b"set-cookie", b"authorization", b"www-authenticate"))
+_NOT_REMEMBERED = (b"set-cookie", b"location:")
 _MOST_LINES = 4096
 _LONGEST_LINE = 512  # bytes; a longer line is not remembered
 
@@ -73,8 +74,9 @@ def encode_head(status: int, block: bytes, length: int | None) -> bytes:
     """
     parts = [_status(status)]
     for line in block.split(b"\r\n")[:-1]:
-        # No memory of ours outlives a connection that a secret went through.
-        common = len(line) <= _LONGEST_LINE and line[:10].lower() != b"set-cookie"
+        # No memory of ours outlives a connection that a secret went through; redirects carry some.
+        begin = line[:10].lower()
+        common = len(line) <= _LONGEST_LINE and not begin.startswith(_NOT_REMEMBERED)
         parts.append(_remembered(line) if common else _line(line))
     if length is not None:
         parts.append(_literal(b"content-length", b"%d" % length))

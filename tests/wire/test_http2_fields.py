@@ -65,3 +65,13 @@ def test_what_is_remembered_is_bounded() -> None:
     before = http2_fields._remembered.cache_info().misses
     encode_head(200, b"X: %b\r\n" % (b"y" * 1000), None)
     assert http2_fields._remembered.cache_info().misses == before
+
+
+def test_lines_that_may_hold_a_secret_are_not_remembered() -> None:
+    block = b"Location: https://app.test/?code=%b\r\nSet-Cookie: id=%b\r\n"
+    before = http2_fields._remembered.cache_info()
+    for secret in (b"one", b"two"):
+        encode_head(302, block % (secret, secret), None)
+    assert http2_fields._remembered.cache_info() == before
+    encode_head(302, b"X-Common: never seen before\r\n", None)
+    assert http2_fields._remembered.cache_info() != before
