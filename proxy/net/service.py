@@ -213,8 +213,8 @@ class Service:
             exchange.consumer = None
             waiting.serve(exchange)
             found = exchange.head.prepared
-            if type(found) is Found:
-                found.plan = exchange.plan
+            if type(found) is Found and found.route.serve is waiting.serve:
+                found.plan = exchange.plan  # not where a reload came in between
             waiting.hand_over()
         except Exception as error:  # noqa: BLE001 - one bug must not take the worker's others along
             waiting.let_go()

@@ -10,8 +10,11 @@ from proxy.errors import BadRequestError, ProxyError
 from proxy.exchange.answer import Answer
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.verdict import Delay, Verdict, Work
+from proxy.message.edit import FieldEdit
+from proxy.net.service import Found
 from proxy.net.waiting import no_handler
 from proxy.policy.part import Gate
+from proxy.routing.route import Route
 from tests.fakes.bench import get, post, posting
 from tests.fakes.exchanges import looked_at
 from tests.fakes.serving import Line, head_of
@@ -54,6 +57,10 @@ class Held:
 def reads(line: Line) -> bool:
     """Whether the client is read from, and so noticed when it leaves."""
     return not line.channel.reading_paused
+
+
+async def exchanged(line: Line) -> None:
+    await until(lambda: line.exchanges)
 
 
 async def answered(line: Line) -> None:
@@ -267,3 +274,24 @@ async def test_nothing_is_kept_for_a_client_that_left() -> None:
     line.send(post(b"hello"))
     line.lost()
     assert line.service.kept == 0
+
+
+@on_uvloop
+async def test_what_was_worked_out_is_kept_with_its_own_route_alone() -> None:
+    """Streams of HTTP/2 may share a head, and a reload may come while one of them waits."""
+    for same in (True, False):
+        held = Held()
+        line = Line(gates=(held,))
+        line.send(get())
+        assert line.service.live is not None
+        (site,) = line.service.live.program.all_sites()
+        (route,) = site.routes.routes
+        other = Route("/", serve=lambda _exchange: None)
+        found = Found(line.service.live, "localhost", route if same else other, FieldEdit())
+        waiting = line.session._exchange
+        assert waiting is not None
+        waiting.head.prepared = found
+        waiting.plan = "worked out"
+        held.event.set()
+        await exchanged(line)
+        assert found.plan == ("worked out" if same else None)
