@@ -12,12 +12,12 @@ from proxy.files.descent import Descent, LeadsOutError
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    root = tmp_path / "root"
+    root = tmp_path / "served"
     (root / "a" / "b").mkdir(parents=True)
     (root / "a" / "b" / "file").write_text("beneath")
     (tmp_path / "secret").write_text("secret")
-    (tmp_path / "rootless").mkdir()
-    (tmp_path / "rootless" / "file").write_text("secret")
+    (tmp_path / "served-not").mkdir()
+    (tmp_path / "served-not" / "file").write_text("secret")
     return root
 
 
@@ -93,8 +93,8 @@ def test_absolute_links_know_the_root_by_its_real_name_too(root: Path, tmp_path:
 @pytest.mark.parametrize(
     "target",
     [
-        "../secret", "../rootless/file", "a/../../secret", "../root/a/b/file", "/etc/passwd",
-        "{root}/../secret", "{root}less/file", "/", "..",
+        "../secret", "../served-not/file", "a/../../secret", "../served/a/b/file", "/etc/passwd",
+        "{root}/../secret", "{root}-not/file", "/", "..",
     ],
 )  # fmt: skip
 def test_links_that_lead_out_are_not(root: Path, target: str) -> None:
@@ -105,7 +105,7 @@ def test_links_that_lead_out_are_not(root: Path, target: str) -> None:
 
 def test_all_links_are_followed_where_that_is_asked_for(root: Path) -> None:
     (root / "link").symlink_to("../secret")
-    (root / "folder").symlink_to("../rootless")
+    (root / "folder").symlink_to("../served-not")
     assert read(root, "link", follow=True) == "secret"
     assert read(root, "folder/file", follow=True) == "secret"
 
@@ -197,7 +197,7 @@ def test_nobody_who_moves_links_about_leads_a_walk_out(root: Path) -> None:
     turned = root / "turned"
     turned.mkdir()
     (turned / "file").write_text("beneath")
-    outside = root.parent / "rootless"
+    outside = root.parent / "served-not"
     found: Counter[str] = Counter()
     turner = subprocess.Popen([sys.executable, "-c", TURN, turned, root / "away", outside])
     try:
