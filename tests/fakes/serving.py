@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -251,3 +252,25 @@ def head_of(
     head.content_length = length
     head.dated = dated
     return head
+
+
+def left(line: Line, clock: Clock) -> float:
+    """Seconds to the connection's deadline."""
+    return line.channel.deadline - clock.now
+
+
+def passes(line: Line, clock: Clock) -> bool:
+    """Let the deadline pass; whether the client counts as slow."""
+    assert line.channel.deadline < math.inf
+    clock.now = line.channel.deadline
+    return line.channel.expire(clock.now)
+
+
+def ends(line: Line, exchange: Exchange | None = None) -> None:
+    """Answer the running exchange."""
+    line.session.send_whole(exchange or line.exchanges[-1], head_of(length=2), b"ok")
+
+
+def statuses(line: Line) -> list[int]:
+    """Statuses of the answers so far, by the log."""
+    return [entry["status"] for entry in line.entries()]

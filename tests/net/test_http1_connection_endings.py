@@ -5,36 +5,14 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.exchange.exchange import Exchange
 from proxy.routing.route import Timeouts
 from tests.fakes.bench import get, posting
-from tests.fakes.serving import Clock, Line, head_of
+from tests.fakes.serving import Clock, Line, ends, head_of, left, passes, statuses
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch, "http1_connection")
-
-
-def left(line: Line, clock: Clock) -> float:
-    """Seconds to the connection's deadline."""
-    return line.channel.deadline - clock.now
-
-
-def passes(line: Line, clock: Clock) -> bool:
-    """Let the deadline pass; whether the client counts as slow."""
-    assert line.channel.deadline < math.inf
-    clock.now = line.channel.deadline
-    return line.channel.expire(clock.now)
-
-
-def ends(line: Line, exchange: Exchange | None = None) -> None:
-    """Answer the running exchange."""
-    line.session.send_whole(exchange or line.exchanges[-1], head_of(length=2), b"ok")
-
-
-def statuses(line: Line) -> list[int]:
-    return [entry["status"] for entry in line.entries()]
 
 
 # A client that leaves.

@@ -8,7 +8,7 @@ from proxy.errors import BadRequestError, Fault, ProxyError
 from proxy.exchange.exchange import Exchange
 from proxy.routing.route import Timeouts
 from tests.fakes.bench import get, post, posting
-from tests.fakes.serving import Clock, Line, head_of
+from tests.fakes.serving import Clock, Line, ends, head_of, left, passes, statuses
 
 CHUNKED = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -16,27 +16,6 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch, "http1_connection")
-
-
-def left(line: Line, clock: Clock) -> float:
-    """Seconds to the connection's deadline."""
-    return line.channel.deadline - clock.now
-
-
-def passes(line: Line, clock: Clock) -> bool:
-    """Let the deadline pass; whether the client counts as slow."""
-    assert line.channel.deadline < math.inf
-    clock.now = line.channel.deadline
-    return line.channel.expire(clock.now)
-
-
-def ends(line: Line, exchange: Exchange | None = None) -> None:
-    """Answer the running exchange."""
-    line.session.send_whole(exchange or line.exchanges[-1], head_of(length=2), b"ok")
-
-
-def statuses(line: Line) -> list[int]:
-    return [entry["status"] for entry in line.entries()]
 
 
 # One request after the other.
