@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.journeys.apps.scripted import ScriptedUpstream, scripted
 from tests.journeys.running import RunningProxy, StartProxy, launch, wait_until_ready
 from tests.journeys.upstreams.server import Upstreams
 
@@ -43,3 +44,17 @@ def upstreams() -> Iterator[Upstreams]:
     made = Upstreams()
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def _upstream() -> Iterator[ScriptedUpstream]:
+    """Run the scripted upstream of a module's journeys."""
+    with scripted() as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def upstream(_upstream: ScriptedUpstream) -> ScriptedUpstream:
+    """Return it as if nothing had been asked of it yet."""
+    _upstream.begin()
+    return _upstream

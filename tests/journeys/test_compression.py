@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.journeys.apps.running import proxying, serving
-from tests.journeys.apps.scripted import Conversation, ScriptedUpstream, scripted
+from tests.journeys.apps.scripted import Conversation, ScriptedUpstream
 from tests.journeys.clients.curl import curl
 from tests.journeys.clients.raw import Answer, CutShortError, RawClient, tls_context
 from tests.journeys.running import PATIENCE, RunningProxy
@@ -37,18 +37,6 @@ BODY = b"".join(b'{"id": %d, "name": "customer %d"}\n' % (n, n * 7919 % 1000) fo
 JSON = b"Content-Type: application/json\r\n"
 EARLY = 3
 """A body of so many pieces shows whether the first is there before the last."""
-
-
-@pytest.fixture(scope="module")
-def _upstream() -> Iterator[ScriptedUpstream]:
-    with scripted() as upstream:
-        yield upstream
-
-
-@pytest.fixture
-def upstream(_upstream: ScriptedUpstream) -> ScriptedUpstream:
-    _upstream.begin()
-    return _upstream
 
 
 @pytest.fixture(scope="module")

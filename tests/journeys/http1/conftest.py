@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.journeys.apps.running import proxying
-from tests.journeys.apps.scripted import ScriptedUpstream, scripted
+from tests.journeys.apps.scripted import ScriptedUpstream
 from tests.journeys.clients.raw import RawClient
 from tests.journeys.running import RunningProxy
 
@@ -34,18 +34,6 @@ sites:
   - {hosts: [open.test], redirect_http: off, routes: [{path: /, proxy: scripted}]}
   - {hosts: [plain.test], tls: off, routes: [{path: /, proxy: scripted}]}
 """
-
-
-@pytest.fixture(scope="module")
-def _upstream() -> Iterator[ScriptedUpstream]:
-    with scripted() as upstream:
-        yield upstream
-
-
-@pytest.fixture
-def upstream(_upstream: ScriptedUpstream) -> ScriptedUpstream:
-    _upstream.begin()
-    return _upstream
 
 
 @pytest.fixture(scope="module")

@@ -6,21 +6,9 @@ from contextlib import ExitStack
 import pytest
 
 from tests.journeys.apps.running import daphne, proxying, uvicorn
-from tests.journeys.apps.scripted import ScriptedUpstream, scripted
+from tests.journeys.apps.scripted import ScriptedUpstream
 from tests.journeys.running import RunningProxy
 from tests.journeys.websocket.opening import CONFIG
-
-
-@pytest.fixture(scope="module")
-def _upstream() -> Iterator[ScriptedUpstream]:
-    with scripted() as upstream:
-        yield upstream
-
-
-@pytest.fixture
-def upstream(_upstream: ScriptedUpstream) -> ScriptedUpstream:
-    _upstream.begin()
-    return _upstream
 
 
 @pytest.fixture(scope="module")
